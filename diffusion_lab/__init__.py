@@ -1,0 +1,9 @@
+"""diffusion_lab: diffusion models you can read, move and test.
+
+Read the modules in this order, each beside the notebook that bears its name:
+gaussian, schedules, forward, views, exact, elbo, samplers, data, unet, training.
+Import the module you need (``from diffusion_lab import schedules``); this file imports nothing itself,
+so that ``import diffusion_lab`` costs nothing.
+"""
+
+__version__ = "0.1.0"

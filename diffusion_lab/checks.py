@@ -1,0 +1,83 @@
+"""What every function here asks of its input, in one place: finite floating-point data, shapes that really
+match, and a time that is an integer in range. Each check raises a ValueError that names the argument.
+
+The one subtle thing is `per_example`. A batch of times t has shape [B], the data has shape [B, *D], and
+NumPy's rules would line t up with the *last* axis of the data: an error if you are lucky, a wrong result if
+B = D.
+"""
+
+import math
+from numbers import Integral
+
+import torch
+from torch import Tensor
+
+
+def check_data(x, name: str, shape=None) -> Tensor:
+    """x itself, if it is a finite floating-point tensor (of the given shape); otherwise a ValueError."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(
+            f"{name} must be a floating-point tensor (images are scaled to [-1, 1]); got {found}"
+        )
+    if shape is not None and x.shape != torch.Size(shape):
+        raise ValueError(f"{name} must have shape {list(shape)}; got {list(x.shape)}")
+    if not x.isfinite().all():
+        raise ValueError(
+            f"{name} must be finite; it holds {int((~x.isfinite()).sum())} NaN or infinite values"
+        )
+    return x
+
+
+def check_batch(x, name: str, data_shape) -> Tensor:
+    """x itself, if it is a batch [B, *data_shape] of finite floating-point data; otherwise a ValueError."""
+    check_data(x, name)
+    if x.ndim == 0 or x.shape[1:] != torch.Size(data_shape):
+        raise ValueError(
+            f"{name} must have shape [B, {', '.join(map(str, data_shape))}]; got {list(x.shape)}"
+        )
+    return x
+
+
+def check_int(value, name: str, lowest: int) -> int:
+    """value as an int, if it is a whole number of at least `lowest`; otherwise a ValueError."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
+        raise ValueError(f"{name} must be an integer of at least {lowest}; got {value!r}")
+    return int(value)
+
+
+def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> Tensor:
+    """t as a tensor on the CPU, [] or [B], with every entry in lowest…T, and integer unless `real` is
+    allowed."""
+    tensor = torch.as_tensor(t).detach().cpu()
+    whole = not tensor.is_floating_point() and not tensor.is_complex() and tensor.dtype != torch.bool
+    if not whole and not (real and tensor.is_floating_point()):
+        raise ValueError(f"{name} must be an integer in {lowest}…{T} or a [B] tensor of them; got {t!r}")
+    if tensor.ndim > 1:
+        raise ValueError(f"{name} must be one time or have shape [B]; got shape {list(tensor.shape)}")
+    if not ((tensor >= lowest) & (tensor <= T)).all():  # written so that a NaN fails too
+        raise ValueError(f"{name} must lie in {lowest}…{T}; got {t!r}")
+    return tensor.long() if whole else tensor.double()
+
+
+def per_example(values: Tensor, x: Tensor) -> Tensor:
+    """values, [] or [B], shaped to multiply x [B, *D] example by example, in x's dtype and on its device."""
+    if values.ndim == 1:
+        if x.ndim == 0 or len(values) != len(x):
+            raise ValueError(
+                f"t has {len(values)} entries; expected one per example of the batch {list(x.shape)}"
+            )
+        values = values.reshape(-1, *[1] * (x.ndim - 1))
+    return values.to(x)
+
+
+def sum_over_data(x: Tensor) -> Tensor:
+    """[B, *D] -> [B]: the sum over everything but the batch."""
+    return x.reshape(len(x), math.prod(x.shape[1:])).sum(1)
+
+
+def noise_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Standard normal noise of x's shape. A CPU generator serves data on any device, so a seed means the
+    same there."""
+    device = generator.device if generator is not None else x.device
+    return torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype).to(x.device)

@@ -1,0 +1,166 @@
+"""The evidence lower bound, term by term: how many nats the model needs to describe an example.
+
+−log p_θ(x_0) ≤ L_T + Σ_{t≥2} L_{t−1} + L_0 (Ho et al. 2020, eq. 5): what the prior gets wrong, what each
+denoising step gets wrong, and what is left to say at the end. Everything is in nats, for each example, and
+never averaged over t.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import trange
+
+from .checks import check_data, check_int, noise_like, sum_over_data
+from .forward import q_marginal, q_posterior, q_sample
+from .gaussian import Gaussian, kl
+from .schedules import NoiseSchedule
+from .views import Denoiser
+
+
+@dataclass(frozen=True, eq=False)
+class NegativeELBO:
+    """The terms of the negative ELBO, in nats; `dims` is D, the number of coordinates of one example.
+
+    prior [B] is L_T = KL(q(x_T|x_0) ‖ p(x_T)). diffusion [B, T + 1]: entry t ≥ 2 is L_{t−1} =
+    KL(q(x_{t−1}|x_t,x_0) ‖ p_θ(x_{t−1}|x_t)) at one draw of x_t; entries 0 and 1 are zero. reconstruction
+    [B] is L_0 = −log p_θ(x_0|x_1).
+    """
+
+    prior: Tensor
+    diffusion: Tensor
+    reconstruction: Tensor
+    dims: int
+
+    @property
+    def total(self) -> Tensor:
+        """L_T + Σ L_{t−1} + L_0 [B], in nats."""
+        return self.prior + self.diffusion.sum(1) + self.reconstruction
+
+    @property
+    def bits_per_dim(self) -> Tensor:
+        """total / (D ln 2) [B], for data as it was given: no offset for a change of scale."""
+        return self.total / (self.dims * math.log(2))
+
+
+def reverse_variance(schedule: NoiseSchedule, variance="small") -> Tensor:
+    """The *variance* of p_θ(x_{t−1}|x_t), a table [T + 1] (Ho et al. 2020, section 3.2); entry 0 is 0.
+
+    "small": the posterior's, β̃_t, which is right for data without any spread; "large": β_t, right for data
+    ~ N(0, I). Both have β_1 at t = 1, since β̃_1 = 0 would make L_0 infinite. A tensor [T + 1] is used as
+    it is; it must be positive for t ≥ 1.
+    """
+    beta = schedule.beta
+    if isinstance(variance, Tensor):
+        table = check_data(variance, "variance", [schedule.T + 1]).double().cpu()
+    elif variance == "large":
+        table = beta
+    elif variance == "small":
+        before = schedule.sigma[:-1] ** 2  # β̃_t = β_t sigma_{t−1}²/sigma_t²
+        table = torch.cat([beta[:2], (beta[1:] * before / schedule.sigma[1:] ** 2)[1:]])
+    else:
+        raise ValueError(f'variance must be "small", "large" or a tensor [T + 1]; got {variance!r}')
+    if not (table[1:] > 0).all():
+        raise ValueError("variance must be above 0 at every t ≥ 1")
+    return table
+
+
+@torch.no_grad()
+def elbo(
+    denoiser: Denoiser,
+    x0: Tensor,
+    schedule: NoiseSchedule,
+    variance="small",
+    decoder: str = "gaussian",
+    levels: int = 256,
+    noise: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> NegativeELBO:
+    """The negative ELBO of each example in x0 [B, *D], in nats (Ho et al. 2020, eq. 5).
+
+    Every expectation over x_t is estimated with one draw. The mean of p_θ(x_{t−1}|x_t) is that of
+    q(x_{t−1}|x_t, x̂_0); for its variance see `reverse_variance`. decoder, for L_0: "gaussian" is the
+    density N(x_0; x̂_0, variance[1]); "discretized" its integral over the bin of x_0 (eq. 13), for data on
+    `levels` equally spaced values from −1 to 1, where the outer bins reach to ±∞. `noise` [B, *D], if
+    given, is the ε of every x_t; otherwise each has its own. Calls the denoiser T times, and shows a
+    progress bar if that is slow. Raises ValueError for unknown names, and for data that is not on the
+    levels.
+    """
+    check_data(x0, "x0")
+    if decoder not in ("gaussian", "discretized"):
+        raise ValueError(f'decoder must be "gaussian" or "discretized"; got {decoder!r}')
+    if decoder == "discretized":
+        check_levels(x0, levels)
+    table = reverse_variance(schedule, variance)
+
+    start = Gaussian(x0.new_zeros(()), schedule.signal[-1] ** 2 + schedule.sigma[-1] ** 2)
+    prior = kl(q_marginal(x0, schedule.T, schedule), start)
+    diffusion = x0.new_zeros(len(x0), schedule.T + 1)
+    for t in trange(schedule.T, 0, -1, desc="ELBO", delay=2, leave=False):
+        x_t = q_sample(x0, t, schedule, noise, generator)
+        guess = denoiser(x_t, t).x0
+        if t >= 2:
+            truth = q_posterior(x0, x_t, t, schedule)
+            model = Gaussian(q_posterior(guess, x_t, t, schedule).mean, table[t])
+            diffusion[:, t] = kl(truth, model)
+        elif decoder == "gaussian":
+            reconstruction = -Gaussian(guess, table[1]).log_prob(x0)
+        else:
+            reconstruction = -discretized_log_prob(x0, guess, math.sqrt(table[1]), levels)
+    return NegativeELBO(prior, diffusion, reconstruction, math.prod(x0.shape[1:]))
+
+
+def check_levels(x0: Tensor, levels: int) -> None:
+    """Raises ValueError unless every value of x0 is one of `levels` equally spaced ones from −1 to 1."""
+    steps = (x0 + 1) / 2 * (check_int(levels, "levels", 2) - 1)
+    off = ((steps - steps.round()).abs() > 1e-3) | (x0.abs() > 1 + 1e-6)
+    if off.any():
+        raise ValueError(f"x0 must lie on {levels} levels from −1 to 1; it holds {x0[off][0].item()}")
+
+
+def discretized_log_prob(x0: Tensor, mean: Tensor, std: float, levels: int) -> Tensor:
+    """log of N(mean, std² I)'s mass in the bin of each x0, in nats: [B] (Ho et al. 2020, eq. 13).
+
+    Bins are 2/(levels − 1) wide; the first reaches down to −∞ and the last up to +∞, so the levels' masses
+    sum to 1.
+    """
+    half = 1 / (levels - 1)
+    low = torch.where(x0 < -1 + half, -math.inf, (x0 - half - mean) / std)
+    high = torch.where(x0 > 1 - half, math.inf, (x0 + half - mean) / std)
+    # Φ(high) − Φ(low) = Φ(−low) − Φ(−high): take the side where both are small, where logs keep their digits
+    flip = low + high > 0
+    low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
+    log_low, log_high = torch.special.log_ndtr(low), torch.special.log_ndtr(high)
+    return sum_over_data(log_high + torch.log(-torch.expm1(log_low - log_high)))
+
+
+def simple_loss(
+    denoiser: Denoiser,
+    x0: Tensor,
+    t,
+    schedule: NoiseSchedule,
+    noise: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """L_simple = ‖ε − ε̂(x_t, t)‖² of each example: [B] (Ho et al. 2020, eq. 14).
+
+    A sum over the data's axes, not a mean. x0 [B, *D]; t in 1…T, an int or [B]; noise is the ε, drawn
+    unless given. Keeps gradients, so it can be trained on.
+    """
+    check_data(x0, "x0")
+    noise = noise_like(x0, generator) if noise is None else noise
+    return sum_over_data((noise - denoiser(q_sample(x0, t, schedule, noise), t).eps) ** 2)
+
+
+def simple_weights(schedule: NoiseSchedule, variance="small") -> Tensor:
+    """The weights w [T + 1] that turn L_simple into the ELBO: L_{t−1} = w_t L_simple(t) + const.
+
+    (Ho et al. 2020, eq. 12.) w_t = sigma_t²/signal_t² · c²/(2 variance_t), where c = signal_{t−1} (1 −
+    SNR_t/SNR_{t−1}) is x̂_0's weight in p_θ's mean. With the small variance that is ½ (SNR_{t−1}/SNR_t − 1)
+    (Kingma et al. 2021) and the constant is 0 for t ≥ 2. w_0 = 0; a zero-SNR end has w_T = ∞, since a
+    mistake in ε̂ says nothing about x̂_0 there.
+    """
+    table = reverse_variance(schedule, variance)
+    c = schedule.signal[:-1] * -torch.expm1(schedule.log_snr[1:] - schedule.log_snr[:-1])
+    return torch.cat([table.new_zeros(1), c**2 / (2 * table[1:] * schedule.snr[1:])])

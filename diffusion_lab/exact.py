@@ -1,0 +1,250 @@
+"""Data whose denoiser is known in closed form: the oracle that everything learned is held against.
+
+Noise added to a mixture of Gaussians gives a mixture of Gaussians, so its density, its score and the best
+possible guess E[x_0|x_t] can be written down at every t. A finite data set is a mixture too, of one point
+mass per example: `Empirical` is what a network would become if it learned its training set by heart.
+"""
+
+import copy
+import math
+
+import torch
+from torch import Tensor
+
+from .checks import check_batch, check_data, check_int, check_t, noise_like
+from .schedules import NoiseSchedule, signal_sigma
+from .views import Denoiser, Prediction
+
+
+class GaussianMixture:
+    """Σ_k w_k N(means_k, stds_k² I), or with a full covariance matrix for each component.
+
+    means [K, *D], for data of any shape; either stds [K] (standard deviations) or covariances [K, D, D]
+    over the flattened data; weights [K], equal unless given, are normalised. Everything is computed in the
+    dtype of the x that is asked about. Raises ValueError for shapes that do not fit, or a variance or
+    weight that is not positive.
+    """
+
+    def __init__(self, means: Tensor, stds=None, covariances: Tensor | None = None, weights=None):
+        self.means = check_data(torch.as_tensor(means), "means")
+        if self.means.ndim < 2:
+            raise ValueError(f"means must have shape [K, *D]; got {list(self.means.shape)}")
+        K, D = len(self.means), math.prod(self.means.shape[1:])
+        if (stds is None) == (covariances is None):
+            raise ValueError("give either stds or covariances")
+        if stds is not None:
+            stds = check_data(torch.as_tensor(stds, dtype=self.means.dtype), "stds", [K])
+            self.var, self.axes = (stds**2)[:, None], None  # the same variance along every axis: [K, 1]
+        else:
+            covariances = check_data(torch.as_tensor(covariances), "covariances", [K, D, D])
+            if not torch.allclose(covariances, covariances.mT, rtol=1e-5, atol=1e-8):
+                raise ValueError("covariances must be symmetric")
+            # Noise makes Σ signal² Σ + sigma² I: new eigenvalues [K, D] on the same axes [K, D, D]
+            var, axes = torch.linalg.eigh(covariances.double())
+            self.var, self.axes = var.to(self.means), axes.to(self.means)
+        if not (self.var > 0).all():
+            raise ValueError(f"every variance must be above 0; the smallest is {self.var.min().item()}")
+        weights = torch.ones(K) if weights is None else torch.as_tensor(weights)
+        self.weights = check_data(weights.to(self.means), "weights", [K])
+        if not (self.weights > 0).all():
+            raise ValueError(f"weights must be above 0; got {weights.tolist()}")
+        self.weights = self.weights / self.weights.sum()
+
+    @classmethod
+    def fit(cls, x: Tensor, label: Tensor | None = None, ridge: float = 1e-4) -> "GaussianMixture":
+        """One Gaussian per class, by maximum likelihood: the mean and covariance of each class.
+
+        x [N, *D]; label [N], component k fits x[label == k], k in 0…K − 1 (all one class unless given).
+        `ridge` is added to every variance, since a pixel that never changes has none. Raises ValueError for
+        a class without any example.
+        """
+        check_data(x, "x")
+        label = torch.zeros(len(x), dtype=torch.long) if label is None else label
+        if label.shape != x.shape[:1]:
+            raise ValueError(f"label must have shape [{len(x)}], one for each x; got {list(label.shape)}")
+        counts = torch.bincount(label)
+        if len(counts) == 0 or (counts == 0).any():
+            raise ValueError(f"every class needs an example; the counts are {counts.tolist()}")
+        groups = [x[label == k] for k in range(len(counts))]
+        flat = [g.flatten(1).double() for g in groups]
+        covariances = torch.stack(
+            [torch.cov(g.mT, correction=0).reshape(g.shape[1], g.shape[1]) for g in flat]
+        )
+        covariances = covariances + ridge * torch.eye(
+            covariances.shape[-1], dtype=torch.float64, device=x.device
+        )
+        return cls(torch.stack([g.mean(0) for g in groups]), covariances=covariances, weights=counts.to(x))
+
+    def given(self, label: int) -> "GaussianMixture":
+        """The one component `label`: the data of a class, if every class is one component."""
+        k = check_int(label, "label", 0)
+        if k >= len(self.means):
+            raise ValueError(f"label must lie in 0…{len(self.means) - 1}; got {label}")
+        return self._changed(
+            means=self.means[k : k + 1],
+            var=self.var[k : k + 1],
+            axes=None if self.axes is None else self.axes[k : k + 1],
+            weights=self.weights.new_ones(1),
+        )
+
+    def noised(self, t: int, schedule: NoiseSchedule) -> "GaussianMixture":
+        """q_t, the density of x_t: means signal_t μ_k, covariances signal_t² Σ_k + sigma_t² I. One int t in
+        0…T."""
+        t = check_t(t, schedule.T).item()
+        signal, sigma = schedule.signal[t].item(), schedule.sigma[t].item()
+        return self._changed(means=signal * self.means, var=signal**2 * self.var + sigma**2)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n draws: [n, *D]."""
+        weights = self.weights if generator is None else self.weights.to(generator.device)
+        k = torch.multinomial(weights, check_int(n, "n", 1), replacement=True, generator=generator).to(
+            self.means.device
+        )
+        noise = self.var[k].sqrt() * noise_like(self.means[k].flatten(1), generator)
+        noise = noise if self.axes is None else torch.einsum("bde,be->bd", self.axes[k], noise)
+        return self.means[k] + noise.reshape(self.means[k].shape)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log density in nats: [B, *D] -> [B]."""
+        log_joint, _, _ = self._components(x)
+        return log_joint.logsumexp(1)
+
+    def score(self, x: Tensor) -> Tensor:
+        """∇_x log density: −Σ_k p(k|x) Σ_k⁻¹ (x − μ_k). [B, *D] -> [B, *D]."""
+        log_joint, away, var = self._components(x)
+        return -self._mix(log_joint, away / var).reshape(x.shape)
+
+    def denoiser(self, schedule: NoiseSchedule) -> Denoiser:
+        """The best possible denoiser, E[x_0|x_t]; t in 0…T, and real t too.
+
+        Given component k it is linear (Bayes): μ_k + signal Σ_k (signal² Σ_k + sigma² I)⁻¹ (x_t − signal
+        μ_k); the components are averaged with their posterior probabilities p(k|x_t).
+        """
+
+        def denoise(x_t: Tensor, t) -> Prediction:
+            check_batch(x_t, "x_t", self.means.shape[1:])
+            signal, sigma = (c.reshape(-1, 1, 1) for c in signal_sigma(schedule, t, x_t))
+            log_joint, away, var = self._components(x_t, signal, sigma)
+            centre = torch.einsum("bk,kd->bd", log_joint.softmax(1), self.means.to(x_t).flatten(1))
+            x0 = centre + self._mix(log_joint, signal * self.var.to(x_t) / var * away)
+            return Prediction.from_x0(x0.reshape(x_t.shape), x_t, t, schedule)
+
+        return denoise
+
+    def _components(self, x: Tensor, signal=1.0, sigma=0.0) -> tuple[Tensor, Tensor, Tensor]:
+        """log(w_k N_k(x)) [B, K]; x − signal μ_k along each component's own axes [B, K, D]; its variance
+        there."""
+        check_batch(x, "x", self.means.shape[1:])
+        away = x.flatten(1)[:, None] - signal * self.means.to(x).flatten(1)
+        if self.axes is not None:
+            away = torch.einsum("bkd,kde->bke", away, self.axes.to(x))
+        var = signal**2 * self.var.to(x) + sigma**2
+        log_normal = -0.5 * (away**2 / var + (2 * math.pi * var).log()).sum(2)
+        return self.weights.to(x).log() + log_normal, away, var
+
+    def _mix(self, log_joint: Tensor, offsets: Tensor) -> Tensor:
+        """Σ_k p(k|x) offset_k [B, D], the offsets [B, K, D] turned back from the components' axes."""
+        offsets = log_joint.softmax(1)[:, :, None] * offsets
+        return (
+            offsets.sum(1)
+            if self.axes is None
+            else torch.einsum("bke,kde->bd", offsets, self.axes.to(offsets))
+        )
+
+    def _changed(self, **parts) -> "GaussianMixture":
+        other = copy.copy(self)
+        vars(other).update(parts)
+        return other
+
+
+class Empirical:
+    """A finite data set as a distribution: each of its N examples with probability 1/N.
+
+    data [N, *D]; `std`, the standard deviation of a Gaussian blur, is 0 unless given. Its denoiser is the
+    ideal one for exactly these examples: it minimises every diffusion loss on them, and all it can ever
+    produce is copies of them. Without a blur there is no density, hence no log_prob and no score, until
+    noise is added: `noised(t, schedule)` for t ≥ 1. Distances are taken directly, and in float64 (the
+    expansion ‖x‖² − 2x·y + ‖y‖² in float32 loses them at low noise), in pieces that need 64 MB whatever N
+    is.
+    """
+
+    PIECE = 2**23  # distances (float64) held at a time
+
+    def __init__(self, data: Tensor, std: float = 0.0):
+        self.data = check_data(data, "data")
+        if data.ndim < 2 or len(data) == 0:
+            raise ValueError(f"data must have shape [N, *D] with N ≥ 1; got {list(data.shape)}")
+        if not 0 <= std < math.inf:
+            raise ValueError(f"std must be at least 0; got {std}")
+        self.std = float(std)
+
+    def noised(self, t: int, schedule: NoiseSchedule) -> "Empirical":
+        """q_t: N Gaussians of variance signal_t² std² + sigma_t² around signal_t y_n. One int t in 0…T."""
+        t = check_t(t, schedule.T).item()
+        signal, sigma = schedule.signal[t].item(), schedule.sigma[t].item()
+        return Empirical(signal * self.data, math.hypot(signal * self.std, sigma))
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n draws with replacement: [n, *D]."""
+        device = generator.device if generator is not None else "cpu"
+        k = torch.randint(len(self.data), (check_int(n, "n", 1),), generator=generator, device=device)
+        draw = self.data[k.to(self.data.device)]
+        return draw + self.std * noise_like(draw, generator) if self.std else draw
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log density in nats: [B, *D] -> [B]. Raises ValueError without a blur."""
+        one = x.new_ones(())
+        log_sum, _ = self._weigh(x, one, 0 * one)
+        D = math.prod(x.shape[1:])
+        return log_sum - math.log(len(self.data)) - D / 2 * math.log(2 * math.pi * self.std**2)
+
+    def score(self, x: Tensor) -> Tensor:
+        """∇_x log density = (E[y|x] − x)/std²: [B, *D] -> [B, *D]. Raises ValueError without a blur."""
+        one = x.new_ones(())
+        _, mean = self._weigh(x, one, 0 * one)
+        return (mean - x) / self.std**2
+
+    def denoiser(self, schedule: NoiseSchedule) -> Denoiser:
+        """The best denoiser for these examples, E[x_0|x_t] (Karras et al. 2022, appendix B.3).
+
+        A softmax picks among the examples: Σ_n softmax_n(−‖x_t − signal y_n‖²/(2 sigma²)) y_n. Raises
+        ValueError at t = 0, unless there is a blur.
+        """
+
+        def denoise(x_t: Tensor, t) -> Prediction:
+            check_batch(x_t, "x_t", self.data.shape[1:])
+            signal, sigma = signal_sigma(schedule, t, x_t)
+            _, mean = self._weigh(x_t, signal, sigma)
+            gain = signal * self.std**2 / (signal**2 * self.std**2 + sigma**2)  # 0 without a blur
+            return Prediction.from_x0(mean + gain * (x_t - signal * mean), x_t, t, schedule)
+
+        return denoise
+
+    def _weigh(self, x: Tensor, signal: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """log Σ_n exp(−‖x − signal y_n‖²/(2 var)) [B] and the so weighted mean of the y_n [B, *D].
+
+        var = signal² std² + sigma² is the variance of x_t around signal y_n.
+        """
+        check_batch(x, "x", self.data.shape[1:])
+        var = signal**2 * self.std**2 + sigma**2
+        if (var == 0).any():
+            raise ValueError(
+                "a finite data set has no density at t = 0 (std = 0): use t ≥ 1, or give it a std"
+            )
+        wide = torch.float32 if x.device.type == "mps" else torch.float64  # MPS has no float64
+        y = self.data.to(x.device).flatten(1)
+        # ‖x − signal y‖² = signal² ‖x/signal − y‖²; the floor keeps it finite at zero SNR (all weights alike)
+        scale = signal.to(wide).clamp(min=1e-12).reshape(-1, 1).expand(len(x), 1)
+        sharpness = (scale**2 / var.to(wide).reshape(-1, 1)).expand(len(x), 1)
+        rows = max(1, self.PIECE // len(y))
+        log_sums, means = [], []
+        for i in range(0, len(x), rows):
+            at = x[i : i + rows].flatten(1).to(wide) / scale[i : i + rows]
+            columns = y.split(max(1, self.PIECE // y.shape[1]))
+            distance = torch.cat(
+                [torch.cdist(at, c.to(wide), compute_mode="donot_use_mm_for_euclid_dist") for c in columns], 1
+            )
+            log_weight = -0.5 * sharpness[i : i + rows] * distance**2
+            log_sums.append(log_weight.logsumexp(1))
+            means.append(log_weight.softmax(1).to(y.dtype) @ y)
+        return torch.cat(log_sums).to(x.dtype), torch.cat(means).reshape(x.shape).to(x.dtype)

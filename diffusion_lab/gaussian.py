@@ -1,0 +1,74 @@
+"""The one distribution everything here is made of: a Gaussian with a diagonal covariance.
+
+q(x_t|x_0), q(x_{t-1}|x_t,x_0) and p_θ(x_{t-1}|x_t) are all of this form, and the terms of the ELBO are
+Kullback–Leibler divergences between two of them.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .checks import check_data, noise_like, sum_over_data
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """N(mean, var · I): mean [B, *D]; `var` is the *variance*, one number or a tensor that broadcasts to
+    mean.
+
+    A mean without any axis stands for the same number in every coordinate. A variance of 0 is a point mass:
+    it can be sampled, but it has no density. Raises ValueError if var is negative, not finite, or does not
+    fit the mean.
+    """
+
+    mean: Tensor
+    var: Tensor
+
+    def __post_init__(self):
+        mean = check_data(torch.as_tensor(self.mean), "mean")
+        var = check_data(torch.as_tensor(self.var, dtype=mean.dtype, device=mean.device), "var")
+        fits = var.ndim == mean.ndim and all(v in (1, m) for v, m in zip(var.shape, mean.shape, strict=True))
+        if var.ndim > 0 and not fits:
+            raise ValueError(
+                f"var must be one number or broadcast to mean, {list(mean.shape)}; got {list(var.shape)}"
+            )
+        if (var < 0).any():
+            raise ValueError(f"var must not be negative; its smallest value is {var.min().item()}")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "var", var)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """One draw, mean + √var · ε with ε ~ N(0, I), of the mean's shape."""
+        return self.mean + self.var.sqrt() * noise_like(self.mean, generator)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log N(x; mean, var) in nats, summed over the data's axes: [B, *D] -> [B]."""
+        check_data(x, "x", self.mean.shape if self.mean.ndim else None)
+        self._check_density("log_prob")
+        return -0.5 * sum_over_data((x - self.mean) ** 2 / self.var + (2 * math.pi * self.var).log())
+
+    def _check_density(self, what: str) -> None:
+        if (self.var == 0).any():
+            raise ValueError(
+                f"{what} needs a variance above 0: this Gaussian is a point mass and has no density"
+            )
+
+
+def kl(p: Gaussian, q: Gaussian) -> Tensor:
+    """KL(p ‖ q) in nats, per example: [B]. It is never negative, and 0 only where p = q.
+
+    Per coordinate: ½ [ (v_p − v_q)/v_q − log(v_p/v_q) + (μ_p − μ_q)²/v_q ]  (Kingma & Welling 2014,
+    appendix B, for q = N(0, I)). Raises ValueError where either is a point mass, or where their shapes
+    differ (q's mean may be one number).
+    """
+    p._check_density("kl")
+    q._check_density("kl")
+    if q.mean.ndim and p.mean.shape != q.mean.shape:
+        raise ValueError(
+            f"p and q must have the same shape; got {list(p.mean.shape)} and {list(q.mean.shape)}"
+        )
+    excess = (p.var - q.var) / q.var
+    spread = excess - torch.log1p(excess)
+    return 0.5 * sum_over_data(spread + (p.mean - q.mean) ** 2 / q.var)

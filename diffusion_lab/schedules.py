@@ -1,0 +1,236 @@
+"""Noise schedules: how much signal is left, and how much noise has come in, at each step t.
+
+A schedule *is* two tables, signal_t and sigma_t, with x_t = signal_t · x_0 + sigma_t · ε. Everything else
+(ᾱ, α, β, SNR) is read off them. Every table has T + 1 entries and is indexed by t itself: t = 0 is clean
+data, t = T is noise. Variance-preserving (signal² + sigma² = 1), variance-exploding (signal = 1) and
+straight-line (signal = 1 − t/T, sigma = t/T) processes differ only in the two tables.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .checks import check_int, check_t, per_example
+
+
+def _table(values, name: str) -> Tensor:
+    values = torch.as_tensor(values, dtype=torch.float64).detach().cpu().clone()
+    if values.ndim != 1 or len(values) < 1:
+        raise ValueError(f"{name} must be a table with one axis; got shape {list(values.shape)}")
+    if not values.isfinite().all():
+        raise ValueError(f"{name} must be finite; entry {int((~values.isfinite()).nonzero()[0])} is not")
+    return values
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NoiseSchedule:
+    """The two tables x_t = signal[t] · x_0 + sigma[t] · ε, each [T + 1], float64, on the CPU.
+
+    Raises ValueError unless signal[0] = 1 and sigma[0] = 0 (t = 0 is the data), nothing is negative or NaN,
+    and the signal-to-noise ratio falls strictly from each step to the next. It may reach 0, but only at t =
+    T.
+    """
+
+    signal: Tensor
+    sigma: Tensor
+    name: str = ""
+
+    def __post_init__(self):
+        signal, sigma = _table(self.signal, "signal"), _table(self.sigma, "sigma")
+        if signal.shape != sigma.shape or len(signal) < 2:
+            raise ValueError(
+                f"signal and sigma must both have T + 1 ≥ 2 entries; got {len(signal)} and {len(sigma)}"
+            )
+        if (signal < 0).any() or (sigma < 0).any():
+            raise ValueError("signal and sigma must not be negative")
+        if signal[0] != 1 or sigma[0] != 0:
+            raise ValueError(
+                f"t = 0 is clean data: signal[0] must be 1 and sigma[0] 0; got {signal[0]} and {sigma[0]}"
+            )
+        object.__setattr__(self, "signal", signal)
+        object.__setattr__(self, "sigma", sigma)
+        stuck = (~(self.log_snr[1:] < self.log_snr[:-1])).nonzero()  # written so that a NaN counts too
+        if len(stuck):
+            raise ValueError(
+                f"the signal-to-noise ratio must fall at every step; it does not at t = {int(stuck[0]) + 1}"
+            )
+
+    def __repr__(self) -> str:
+        return f"NoiseSchedule({self.name!r}, T={self.T})"
+
+    @classmethod
+    def from_beta(cls, beta, name: str = "") -> "NoiseSchedule":
+        """Variance-preserving, from the variance β_t that each step adds: ᾱ_t = ∏ (1 − β_s) (Ho et al.
+        2020, eq. 2 and 4).
+
+        beta: β_1 … β_T, or a whole table that starts with β_0 = 0. Raises ValueError for a β_t outside (0,
+        1].
+        """
+        beta = _table(beta, "beta")
+        beta = beta[1:] if beta[0] == 0 else beta
+        if len(beta) < 1 or (beta <= 0).any() or (beta > 1).any():
+            raise ValueError(f"beta must hold at least one step, each in (0, 1]; got {beta.tolist()[:8]}")
+        start = torch.zeros(1, dtype=torch.float64)
+        signal = torch.cat([start + 1, (1 - beta).cumprod(0).sqrt()])
+        # 1 − ᾱ by expm1 of the summed logs: plain subtraction would lose the digits where ᾱ is close to 1
+        sigma = torch.cat([start, (-torch.expm1(torch.log1p(-beta).cumsum(0))).sqrt()])
+        return cls(signal, sigma, name)
+
+    @classmethod
+    def from_alpha_bar(cls, alpha_bar, name: str = "") -> "NoiseSchedule":
+        """Variance-preserving, from ᾱ_t: signal = √ᾱ, sigma = √(1 − ᾱ) (Ho et al. 2020, eq. 4).
+
+        alpha_bar: ᾱ_1 … ᾱ_T, or a whole table that starts with ᾱ_0 = 1; falling, within [0, 1]. ValueError
+        otherwise.
+        """
+        alpha_bar = _table(alpha_bar, "alpha_bar")
+        if alpha_bar[0] != 1:
+            alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bar])
+        if (alpha_bar < 0).any() or (alpha_bar > 1).any():
+            raise ValueError(f"alpha_bar must lie in [0, 1]; got {alpha_bar.min()} … {alpha_bar.max()}")
+        return cls(alpha_bar.sqrt(), (1 - alpha_bar).sqrt(), name)
+
+    @property
+    def T(self) -> int:
+        """The number of noising steps."""
+        return len(self.signal) - 1
+
+    @property
+    def alpha_bar(self) -> Tensor:
+        """ᾱ_t = signal_t²: the share of the data's variance that is left. ᾱ_0 = 1."""
+        return self.signal**2
+
+    @property
+    def alpha(self) -> Tensor:
+        """α_t = (signal_t / signal_{t−1})²: what one step keeps. α_0 = 1."""
+        return torch.cat([self.signal.new_ones(1), (self.signal[1:] / self.signal[:-1]) ** 2])
+
+    @property
+    def beta(self) -> Tensor:
+        """β_t = sigma_t² − α_t sigma_{t−1}²: the *variance* one step adds; on a VP schedule, 1 − α_t. β_0 =
+        0."""
+        share = -torch.expm1(
+            self.log_snr[1:] - self.log_snr[:-1]
+        )  # β_t/sigma_t² = 1 − SNR_t/SNR_{t−1}, without cancellation
+        return torch.cat([self.sigma.new_zeros(1), self.sigma[1:] ** 2 * share])
+
+    @property
+    def snr(self) -> Tensor:
+        """SNR_t = signal_t² / sigma_t²: +∞ at t = 0, and 0 at a zero-SNR end."""
+        return (self.signal / self.sigma) ** 2
+
+    @property
+    def log_snr(self) -> Tensor:
+        """λ_t = log SNR_t in nats: +∞ at t = 0, and −∞ at a zero-SNR end."""
+        return 2 * (self.signal.log() - self.sigma.log())
+
+
+def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]:
+    """signal_t and sigma_t, shaped to multiply x [B, *D]. t: one time or [B]; integers are looked up in the
+    tables.
+
+    A real t, as an adaptive ODE solver asks for, is interpolated: log SNR and the total variance signal² +
+    sigma² linearly in t. Log SNR is infinite at t = 0 (and at a zero-SNR end), so in those two steps
+    sigma/signal (and signal/sigma) runs linearly instead.
+    """
+    t = check_t(t, schedule.T, real=True)
+    if not t.is_floating_point():
+        return per_example(schedule.signal[t], x), per_example(schedule.sigma[t], x)
+    left = t.floor().long().clamp(max=schedule.T - 1)
+    part = t - left
+    before, after = schedule.log_snr[left], schedule.log_snr[left + 1]
+    log_snr = torch.lerp(before, after, part)
+    log_snr = torch.where(before.isinf(), after - 2 * part.log(), log_snr)
+    log_snr = torch.where(after.isinf(), before + 2 * (1 - part).log(), log_snr)
+    variance = schedule.signal**2 + schedule.sigma**2
+    scale = torch.lerp(variance[left], variance[left + 1], part)
+    signal, sigma = (scale * log_snr.sigmoid()).sqrt(), (scale * (-log_snr).sigmoid()).sqrt()
+    return per_example(signal, x), per_example(sigma, x)
+
+
+def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> NoiseSchedule:
+    """β_t rises linearly from beta_1 to beta_T (Ho et al. 2020, section 4).
+
+    The range belongs to T = 1000: with fewer steps the same β leave signal at the end. Stable Diffusion's
+    "linear" is `quadratic` here.
+    """
+    _check_unit(beta_1=beta_1, beta_T=beta_T)
+    beta = torch.linspace(beta_1, beta_T, check_int(T, "T", 1), dtype=torch.float64)
+    return NoiseSchedule.from_beta(beta, "linear")
+
+
+def quadratic(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> NoiseSchedule:
+    """√β_t rises linearly from √beta_1 to √beta_T (Rombach et al. 2022, whose code calls it "linear")."""
+    _check_unit(beta_1=beta_1, beta_T=beta_T)
+    root = torch.linspace(math.sqrt(beta_1), math.sqrt(beta_T), check_int(T, "T", 1), dtype=torch.float64)
+    return NoiseSchedule.from_beta(root**2, "quadratic")
+
+
+def cosine(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) -> NoiseSchedule:
+    """ᾱ_t = f(t)/f(0) with f(t) = cos²(π/2 · (t/T + s)/(1 + s)) (Nichol & Dhariwal 2021, eq. 17).
+
+    f(T) = 0, so the last β would be 1: β_t is clipped at max_beta. The offset s ≥ 0 keeps the first steps
+    from being tiny.
+    """
+    T = check_int(T, "T", 1)
+    if not s >= 0:
+        raise ValueError(f"s must be at least 0; got {s}")
+    f = torch.cos(math.pi / 2 * (torch.arange(T + 1, dtype=torch.float64) / T + s) / (1 + s)) ** 2
+    return NoiseSchedule.from_beta(_clipped_beta(f, max_beta), "cosine")
+
+
+def sigmoid(
+    T: int = 1000, start: float = -3, end: float = 3, tau: float = 1, max_beta: float = 0.999
+) -> NoiseSchedule:
+    """ᾱ_t falls along a sigmoid from `start` to `end` at temperature tau, rescaled to run from 1 to 0.
+
+    ᾱ(u) = (σ(end/τ) − σ((start + (end − start) u)/τ)) / (σ(end/τ) − σ(start/τ)), u = t/T (Jabri et al.
+    2022; Chen 2023, algorithm 1). Another schedule of this name bends β, not ᾱ. The last β would be 1: β_t
+    is clipped at max_beta.
+    """
+    T = check_int(T, "T", 1)
+    if not (start < end and tau > 0):
+        raise ValueError(f"start must be below end, and tau above 0; got start={start}, end={end}, tau={tau}")
+    u = torch.arange(T + 1, dtype=torch.float64) / T
+    curve = torch.sigmoid((start + (end - start) * u) / tau)
+    return NoiseSchedule.from_beta(_clipped_beta(curve[-1] - curve, max_beta), "sigmoid")
+
+
+def _clipped_beta(f: Tensor, max_beta: float) -> Tensor:
+    """β_t = min(1 − f_t/f_{t−1}, max_beta), for a table f that is proportional to ᾱ."""
+    _check_unit(max_beta=max_beta)
+    return (1 - f[1:] / f[:-1]).clamp(max=max_beta)
+
+
+def _check_unit(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value <= 1:
+            raise ValueError(f"{name} must lie in (0, 1]; got {value}")
+
+
+def zero_terminal_snr(schedule: NoiseSchedule) -> NoiseSchedule:
+    """The same schedule, stretched so that nothing of the data is left at t = T (Lin et al. 2024, algorithm
+    1).
+
+    signal is shifted to end at 0 and scaled to keep signal_1; t = 0 stays the data. Raises ValueError
+    unless the schedule is variance-preserving and T ≥ 2 (with one step, the first signal to keep is the
+    last to remove).
+    """
+    signal = schedule.signal[1:]
+    if not torch.allclose(
+        schedule.alpha_bar + schedule.sigma**2, torch.ones(1, dtype=torch.float64), rtol=0, atol=1e-9
+    ):
+        raise ValueError("schedule must be variance-preserving (signal² + sigma² = 1)")
+    if schedule.T < 2:
+        raise ValueError(
+            "schedule must have T ≥ 2 steps: with one, the signal to keep is the signal to remove"
+        )
+    signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
+    signal = torch.cat([schedule.signal[:1], signal])
+    sigma = ((1 - signal) * (1 + signal)).sqrt()
+    return NoiseSchedule(signal, sigma, f"{schedule.name}, zero terminal SNR")
+
+
+SCHEDULES = {"linear": linear, "quadratic": quadratic, "cosine": cosine, "sigmoid": sigmoid}
