@@ -1,0 +1,79 @@
+# The two commands that matter: `make lab` and `make test`. Everything happens in .venv, from requirements.lock.
+
+PYTHON  ?= python3
+WORKERS ?= 2#           processes that run tests or notebooks side by side; they share the cores
+TORCH   ?= 2.13.0#      the release `make lock` pins
+LAB_ARGS ?=#            for instance  make lab LAB_ARGS="--no-browser --port 8899"
+NOTEBOOKS ?=#           for instance  make notebooks NOTEBOOKS=notebooks/02_forward.ipynb
+
+# Threads that wait sleep instead of spinning: on busy cores torch's training is ten times faster for it.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+BIN   := .venv/bin
+READY := .venv/.ready
+ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: help lab test lint format unit nbval browser notebooks train bench lock clean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
+		do printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+lab: $(READY)  ## install what is missing, then open JupyterLab on the notebooks
+	$(BIN)/jupyter lab $(ROOT) --ServerApp.root_dir="$(CURDIR)" \
+		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
+
+test: lint unit nbval browser  ## everything: style, unit tests, strict notebooks, browser (about 10 minutes on 2 cores)
+
+lint: $(READY)  ## style only (make format mends most of it)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)  ## lay the code out and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+unit: $(READY)  ## the tests without notebooks and browser
+	$(BIN)/python -m pytest tests -m "not browser" -n $(WORKERS) --dist loadfile --durations=10
+
+nbval: $(READY)  ## run every notebook and compare each output with the stored one
+	$(BIN)/python -m pytest notebooks -p tests.nbtools --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		-n $(WORKERS) --dist loadscope --durations=10
+
+browser: $(READY)  ## the explorers in JupyterLab, in headless Chromium
+	$(BIN)/python -m pytest tests -m browser --durations=10
+
+notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store them in place
+	$(BIN)/python tests/nbtools.py $(NOTEBOOKS)
+
+train: $(READY)  ## train every network in diffusion_lab/pretrained/ again
+	$(BIN)/python -m diffusion_lab train --all
+
+bench: $(READY)  ## run every benchmark
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; ok = sys.version_info >= (3, 11); ok or print("diffusion_lab needs Python 3.11 or newer, and $(PYTHON) is", sys.version.split()[0], "- try: make lab PYTHON=python3.12"); sys.exit(not ok)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# uv resolves for every platform at once (hence the markers) and is needed for nothing else. The CUDA libraries
+# are left out: where pip picks a CUDA build of torch, that build names its own.
+lock:  ## resolve requirements.lock afresh from pyproject.toml
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	$(PYTHON) -m venv "$$dir/uv"; "$$dir/uv/bin/pip" install -q uv; \
+	echo "torch==$(TORCH)" > "$$dir/constraints.txt"; \
+	"$$dir/uv/bin/uv" pip compile -q --universal --python-version 3.11 --fork-strategy fewest --extra test \
+		--constraint "$$dir/constraints.txt" --no-annotate --no-header pyproject.toml -o "$$dir/lock"; \
+	{ echo "# Every package of the project, for every platform. Made by \`make lock\`; do not edit by hand."; \
+	  grep -Ev '^(nvidia|cuda|triton)' "$$dir/lock"; } > requirements.lock
+	@sed -i.bak 's/^torch==.*/torch==$(TORCH)+cpu/' binder/requirements.txt && rm binder/requirements.txt.bak
+	@grep -c '==' requirements.lock | sed 's/$$/ packages pinned in requirements.lock/'
+
+clean:  ## remove caches and builds (rm -rf .venv for the rest)
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +

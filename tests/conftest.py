@@ -1,0 +1,104 @@
+"""What the tests share: threads, hypothesis, the gpu marker, Chromium, and a running JupyterLab."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.request import urlopen
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Workers of pytest-xdist share the cores, and waiting threads sleep; said before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
+
+# The same examples on every run: what fails for one fails for all. No deadline: busy machines stall.
+settings.register_profile("lab", deadline=None, derandomize=True)
+settings.load_profile("lab")
+
+
+def pytest_collection_modifyitems(items):
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The path of an installed Chromium or Chrome. Missing: a failure under CI, a skip elsewhere."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        message = f"no browser found; install one of {', '.join(names)}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    """A headless Chromium for the session, as playwright's `Browser`: `page = browser.new_page()`."""
+    from playwright.sync_api import sync_playwright
+
+    flags = (
+        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync"
+    )
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=chromium, args=flags.split())
+        yield chrome
+        chrome.close()
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(tmp_path_factory):
+    """A JupyterLab over a copy of the notebooks, with settings of its own: `.url`, `.root`, `.log`."""
+    home = tmp_path_factory.mktemp("jupyterlab")
+    root, log = home / "root", home / "server.log"
+    shutil.copytree(ROOT / "notebooks", root, ignore=shutil.ignore_patterns(".*"))
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    variables = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    variables += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+    env = os.environ | {name: str(home / name.lower()) for name in variables}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
+    command += ["--IdentityProvider.token=", "--ServerApp.password="]
+    url = f"http://127.0.0.1:{port}"
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            command, cwd=root, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+        )
+    try:
+        for _ in range(600):
+            try:
+                urlopen(f"{url}/api/status", timeout=5).close()
+                break
+            except OSError:
+                if server.poll() is not None:
+                    break
+                time.sleep(0.1)
+        else:
+            pytest.fail("JupyterLab did not answer within a minute:\n" + log.read_text())
+        if server.poll() is not None:
+            pytest.fail("JupyterLab ended at once:\n" + log.read_text())
+        yield SimpleNamespace(url=url, root=root, log=log)
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()

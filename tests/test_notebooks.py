@@ -1,0 +1,112 @@
+"""Every notebook is whole, executed, small, and stored in the one form that `make notebooks` gives it."""
+
+import importlib.util
+import json
+import re
+import sys
+
+import nbformat
+import pytest
+from conftest import ROOT
+from nbtools import NOTEBOOKS, clean, dumps
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+# A notebook is named after the module it teaches; these three have a name that says more to a newcomer.
+MODULE = {
+    "score_and_epsilon": "views",
+    "sampling": "samplers",
+    "train_a_unet": "training",
+    "start_here": "pretrained",
+}
+UNCHECKED = {"nbval-ignore-output", "NBVAL_IGNORE_OUTPUT", "PYTEST_VALIDATE_IGNORE_OUTPUT"}
+SKIPPED = {"nbval-skip", "NBVAL_SKIP", "skip-execution"}
+
+every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
+
+
+def code_cells(path):
+    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+
+
+def marks(cell):
+    """The nbval tags of a cell, and the comments that mean the same."""
+    lines = [line.strip() for line in cell.source.splitlines()]
+    return {*cell.metadata.get("tags", []), *(line.lstrip("# ") for line in lines if line.startswith("#"))}
+
+
+def test_there_are_notebooks_numbered_from_zero():
+    assert PATHS, f"no notebook in {NOTEBOOKS}"
+    assert [p.stem[:3] for p in PATHS] == [f"{i:02d}_" for i in range(len(PATHS))], [p.stem for p in PATHS]
+
+
+@every_notebook
+def test_is_named_after_a_module_and_uses_it(path):
+    name = path.stem[3:]
+    module = f"diffusion_lab.{MODULE.get(name, name)}"
+    assert importlib.util.find_spec(module), f"{path.stem} is named after {module}, which does not exist"
+    source = "\n".join(c.source for c in code_cells(path))
+    used = re.compile(rf"\b{module}\b|from diffusion_lab import [^#]*?\b{module.split('.')[1]}\b")
+    assert used.search(source), f"{path.stem} does not import {module}"
+
+
+@every_notebook
+def test_opens_with_what_it_gives_takes_and_needs(path):
+    first = nbformat.read(path, as_version=4).cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# "), "the first cell is the title"
+    for what in (r"able to|you will", r"\bminutes?\b|\bmin\b", r"\bneeds?\b"):
+        assert re.search(what, first.source, re.IGNORECASE), f"nothing in the first cell matches {what!r}"
+
+
+@every_notebook
+def test_was_executed_in_order_without_error(path):
+    cells = code_cells(path)
+    assert cells, "no code cell"
+    # nbval never compares a cell that was not executed, so a stripped notebook would pass whatever it prints
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1)), "run `make notebooks`"
+    errors = [o.evalue for c in cells for o in c.outputs if o.output_type == "error"]
+    assert not errors, errors
+
+
+@every_notebook
+def test_is_stored_clean(path):
+    assert path.stat().st_size <= 1_000_000, f"{path.stat().st_size / 1e6:.2f} MB; 1 MB is allowed"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    assert "widgets" not in raw["metadata"]
+    assert raw["metadata"]["kernelspec"]["name"] == "python3"
+    ids = [cell["id"] for cell in raw["cells"]]
+    assert len(set(ids)) == len(ids), "two cells share an id"
+    nb = nbformat.read(path, as_version=4)
+    nbformat.validate(nb)
+    stored = path.read_text(encoding="utf-8")
+    assert stored == dumps(clean(nb)), "not in its stored form: run `make notebooks`"
+
+
+@every_notebook
+def test_outputs_name_no_path_and_no_machine(path):
+    here = [re.escape(str(p)) for p in (ROOT, sys.prefix)]
+    there = ["file://", r"/(home|Users|root|tmp|opt|usr)/\w", r"\b[A-Z]:\\\w", "site-packages"]
+    machine = re.compile("|".join(here + there))
+    for i, cell in enumerate(code_cells(path), 1):
+        for output in cell.outputs:
+            texts = [v for k, v in output.get("data", {}).items() if not k.startswith("image/")]
+            found = [m[0] for text in [output.get("text", ""), *texts] for m in machine.finditer(str(text))]
+            assert not found, f"code cell {i} shows {found}"
+
+
+@every_notebook
+def test_stores_no_stderr(path):
+    # nbval compares stderr too, and what lands there (warnings, progress bars) is never twice the same
+    for i, cell in enumerate(code_cells(path), 1):
+        text = [o.text for o in cell.outputs if o.get("name") == "stderr"]
+        assert not text, f"code cell {i} writes to stderr: {text}"
+
+
+def test_at_most_one_cell_in_ten_goes_unchecked():
+    cells = [(p.stem, i, marks(c)) for p in PATHS for i, c in enumerate(code_cells(p), 1)]
+    skipped = [(name, i) for name, i, m in cells if m & SKIPPED]
+    assert not skipped, f"{skipped} are skipped; every cell must run"
+    unchecked = [(name, i) for name, i, m in cells if m & UNCHECKED]
+    assert len(unchecked) * 10 <= len(cells), f"{len(unchecked)} of {len(cells)} cells: {unchecked}"
+    for path in PATHS:
+        here, all_here = sum(n == path.stem for n, _ in unchecked), sum(n == path.stem for n, *_ in cells)
+        assert here <= max(1, all_here // 10), f"{path.stem}: {here} of its {all_here} cells are unchecked"
