@@ -24,11 +24,12 @@ const CSS = `
   &.stale :is(.plot, .numbers) { opacity: .4; }
   .numbers { display: flex; flex-wrap: wrap; gap: 2px 28px; margin: 4px 0; color: var(--quiet); }
   .numbers b { display: inline-block; min-width: 5.5em; color: var(--jp-ui-font-color1, CanvasText); }
-  p { margin: 4px 0; } p:empty { display: none; } .sentence { min-height: 1.4em; }
+  p { margin: 4px 0; } .sentence { min-height: 1.4em; } p.note:empty { display: none; }
   .warning, .error { padding: 4px 10px; border-left: 4px solid #E69F00; background: #E69F0022; }
   .error { border-color: #D55E00; background: #D55E0022; white-space: pre-wrap; }
+  :is(.warning, .error):empty { margin: 0; padding: 0; border: 0; }
   .note, summary { color: var(--quiet); font-size: 13px; } summary { cursor: pointer; }
-  pre { margin: 4px 0; padding: 8px 10px; overflow: auto; background: #80808018; font-size: 13px; color: inherit; }
+  pre { margin: 4px 0; padding: 8px 10px; overflow: auto; background: #80808018; font-size: 13px; }
 }
 @keyframes diffusion-lab-appear { to { visibility: visible; } }`;
 
@@ -119,7 +120,8 @@ function render({ model, el }) {
   // --- the main slider: it runs over the scene's frames
   const slider = h("input", { type: "range", min: 0 }), number = h("input", { type: "number", step: "any" });
   const go = (frame) => set(main, scene.positions[Math.min(Math.max(frame, 0), scene.positions.length - 1)]);
-  const button = (sign, title, onclick) => h("button", { type: "button", ariaLabel: title, title, onclick }, sign);
+  const button = (sign, title, onclick) =>
+    h("button", { type: "button", ariaLabel: title, title, onclick }, sign);
   const playing = button("▶", "play", () => (player ? pause() : play()));
   function pause() {
     player = clearInterval(player);
@@ -159,7 +161,7 @@ function render({ model, el }) {
       button("›", "step forward", () => go(k + 1))));
   }
   root.append(plot, readout, h("details", {}, h("summary", {}, "show the code"), code));
-  root.onkeydown = (e) => e.ctrlKey || e.metaKey || e.stopPropagation();  // or JupyterLab takes the arrow keys
+  root.onkeydown = (e) => e.ctrlKey || e.metaKey || e.stopPropagation();  // JupyterLab takes arrow keys
   el.append(root);
 
   // --- showing
@@ -246,8 +248,9 @@ function mountAll() {
         listeners[`change:${name}`]?.forEach((f) => f());
       },
       save_changes() {
-        const fits = ({ _answered: values }) => Object.keys(values).every((name) => values[name] === state[name]);
-        for (const [name, value] of Object.entries(state._scenes.find(fits) ?? {})) model.set(name, value);
+        const fits = ({ _answered: a }) => Object.keys(a).every((name) => a[name] === state[name]);
+        const here = state._scenes.find(fits);
+        for (const name in here) model.set(name, here[name]);
       },
       on(event, f) { (listeners[event] ??= []).push(f); },
       off() {}, send() {},

@@ -1,0 +1,254 @@
+"""Explorer, without a browser: controls, scenes, words, errors, threads, and the page written to disk."""
+
+import base64
+import dataclasses
+import json
+import re
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+
+from diffusion_lab.explorers.core import Choice, Explorer, Scene, Slider, Toggle, packed, text
+
+
+class Powers(Explorer):
+    title = "Powers"
+    sign = Choice("plus", ["plus", "minus", "wrong"])
+    N = Slider(5, 1, 20, label="how many")
+    scale = Slider(1.0, 0.5, 2.0, step=0.5)
+    even = Toggle(False)
+    n = Slider(2, 0, 20, main=True)
+
+    def scene(self, *, sign, N, scale, even):
+        if sign == "wrong":
+            raise ValueError("neither plus nor minus")
+        x, s = torch.linspace(-1, 1, 11), {"plus": scale, "minus": -scale}[sign]
+        positions = range(0, N + 1, 2 if even else 1)
+        return Scene(
+            figure={"data": [{"x": x, "y": x, "name": "a </script> name"}], "layout": {"height": 200}},
+            positions=positions,
+            frames=[{0: {"y": s * x**n}} for n in positions],
+            numbers=[{"f(0.5)": s * 0.5**n, "terms": N} for n in positions],
+            sentences=[f"x to the power of {n}" for n in positions],
+            warning="few" if N < 3 else "",
+            code="x**n",
+        )
+
+
+def sent(explorer):
+    """What the browser holds."""
+    return json.loads(explorer._scene)
+
+
+def decoded(array):
+    return np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"])
+
+
+def test_every_control_changes_the_scene_and_only_the_main_one_does_not():
+    explorer = Powers(N=4, n=3, scale=2)
+    assert list(explorer.controls) == ["sign", "N", "scale", "even", "n"]
+    assert explorer.numbers == {"f(0.5)": "0.25", "terms": "4"}
+    before = explorer._scene
+    explorer.n = 2
+    assert explorer._scene is before and explorer.numbers["f(0.5)"] == "0.5"
+    for name, value in {"sign": "minus", "N": 5, "scale": 0.5, "even": True}.items():
+        before = explorer._scene
+        setattr(explorer, name, value)
+        assert explorer._scene != before
+    assert explorer.numbers == {"f(0.5)": "-0.125", "terms": "5"}
+    expected = -0.5 * np.linspace(-1, 1, 11, dtype="f4") ** 2
+    np.testing.assert_allclose(decoded(sent(explorer)["frames"][1]["0"]["y"]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("sign", "times", r"Powers\.sign = 'times': expected one of \['plus', 'minus', 'wrong'\]"),
+        ("N", 21, r"Powers\.N = 21: expected a whole number in 1 … 20"),
+        ("N", 2.5, r"Powers\.N = 2\.5: expected a whole number"),
+        ("N", True, r"Powers\.N = True"),
+        ("N", "5", r"Powers\.N = '5'"),
+        ("scale", float("nan"), r"Powers\.scale = nan: expected a number in 0\.5 … 2\.0"),
+        ("scale", None, r"Powers\.scale = None"),
+        ("even", 1, r"Powers\.even = 1: expected True or False"),
+        ("n", -1, r"Powers\.n = -1"),
+    ],
+)
+def test_a_bad_value_is_named_and_changes_nothing(name, value, message):
+    explorer = Powers()
+    before = explorer.describe()
+    with pytest.raises(traitlets.TraitError, match=message):
+        setattr(explorer, name, value)
+    assert explorer.describe() == before
+    with pytest.raises(traitlets.TraitError, match=message):
+        Powers(**{name: value})
+
+
+def test_numbers_of_numpy_are_numbers():
+    explorer = Powers(N=np.int64(4), scale=np.float32(0.5))
+    assert explorer.N == 4 and isinstance(explorer.N, int) and isinstance(explorer.scale, float)
+
+
+def test_an_unknown_control_and_a_bad_default_are_errors():
+    with pytest.raises(TypeError, match="Powers has no control 'M'"):
+        Powers(M=3)
+    with pytest.raises(traitlets.TraitError, match="expected a whole number in 0 … 10"):
+        Slider(11, 0, 10)
+
+
+def test_the_main_control_stands_on_a_position():
+    explorer, seen = Powers(N=20, n=17), []
+    explorer.observe(lambda change: seen.append(change.new), "n")
+    explorer.N = 6
+    assert explorer.n == 6 and seen == [6]
+    explorer.n = 20
+    assert explorer.n == 6
+    explorer.n = 3
+    explorer.even = True  # 0, 2, 4, 6: of two equally near the first
+    assert explorer.n == 2
+    assert Powers(n=20, N=7).n == 7
+    explorer.set_state({"N": 20, "n": 18})  # merged by the browser: n belongs to the new N, in either order
+    assert explorer.n == 18
+    explorer.set_state({"n": 8, "N": 10})
+    assert explorer.n == 8
+
+
+def test_describe_is_what_notebooks_store():
+    explorer = Powers(N=2)
+    assert explorer.describe() == (
+        "Powers\n"
+        "sign = plus; how many = 2; scale = 1; even = False; n = 2\n"
+        "f(0.5) = 0.25; terms = 2\n"
+        "x to the power of 2\n"
+        "Warning: few"
+    )
+    data, _ = explorer._repr_mimebundle_()
+    assert data["text/plain"] == explorer.describe()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert Powers(N=2)._repr_mimebundle_()[0]["text/plain"] == data["text/plain"]
+
+
+def test_an_error_is_raised_shown_and_left_behind():
+    explorer = Powers()
+    before = explorer._scene
+    with pytest.raises(ValueError, match="neither plus nor minus"):
+        explorer.sign = "wrong"
+    assert explorer._error == "ValueError: neither plus nor minus" and explorer._scene == before
+    assert "ValueError: neither plus nor minus (the numbers are from before)" in explorer.describe()
+    explorer.n = 1  # the frames from before still move
+    assert explorer.numbers["f(0.5)"] == "0.5"
+    explorer.sign = "minus"
+    assert not explorer._error and explorer.numbers["f(0.5)"] == "-0.5"
+    with pytest.raises(ValueError, match="neither"):
+        Powers(sign="wrong")
+
+
+def test_an_error_from_the_browser_is_shown_and_not_raised():
+    explorer, told = Powers(), []
+    explorer.observe(lambda change: told.append(change.new), "sign")
+    explorer.set_state({"sign": "wrong"})
+    assert explorer._error and explorer._answered["sign"] == "wrong" and told == ["wrong"]
+    explorer.set_state({"sign": "plus"})
+    assert not explorer._error
+    explorer.set_state({"N": 10_000})  # no slider of ours sends this, but a linked one may
+    assert "Powers.N = 10000" in explorer._error and explorer.N == 5
+    explorer.set_state({"n": 1})
+    assert not explorer._error and explorer._answered["N"] == 5
+
+
+def test_linked_explorers_follow_each_other():
+    one, two = Powers(), Powers()
+    traitlets.link((one, "N"), (two, "N"))
+    one.N = 9
+    assert two.N == 9 and two.numbers["terms"] == "9"
+    two.N = 3
+    assert one.numbers["terms"] == "3"
+
+
+def test_no_update_is_lost_between_threads():
+    class Slow(Powers):
+        def scene(self, **values):
+            time.sleep(0.0005)
+            return super().scene(**values)
+
+    one, two = Slow(), Slow()
+    traitlets.link((one, "N"), (two, "N"))
+
+    def hammer(explorer, control, values):
+        for value in values:
+            explorer.set_state({control: value})
+
+    jobs = [(one, "N", [8 + i % 12 for i in range(150)] + [9]), (two, "n", [i % 8 for i in range(150)] + [4])]
+    threads = [threading.Thread(target=hammer, args=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for i in range(150):  # meanwhile a cell runs
+        two.scale = (0.5, 1.0, 2.0)[i % 3]
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    for explorer in (one, two):
+        assert explorer._answered == explorer._values()
+        assert explorer.N == 9 and explorer.shown.positions == sent(explorer)["positions"] == list(range(10))
+    assert two.n == 4 and two.scale == 2.0 and two.numbers == {"f(0.5)": "0.125", "terms": "9"}
+
+
+def test_a_scene_that_does_not_fit_together_says_so():
+    figure = {"data": []}
+    with pytest.raises(ValueError, match=r"Scene\.frames has 2 entries for 3 positions"):
+        Scene(figure, positions=range(3), frames=[{}, {}])
+    with pytest.raises(ValueError, match="different numbers"):
+        Scene(figure, positions=[0, 1, 1])
+    with pytest.raises(ValueError, match="at least one"):
+        Scene(figure, positions=[])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Scene(figure).digits = 3
+
+
+def test_positions_may_fall_and_may_be_real():
+    scene = Scene({"data": []}, positions=np.array([1.0, 0.5, 0.25]))
+    assert [scene.nearest(v) for v in (9, 0.5, 0.3, 0)] == [0, 1, 2, 2]
+
+
+def test_a_plotly_figure_is_a_figure_too():
+    graph_objects = pytest.importorskip("plotly.graph_objects")
+    figure = graph_objects.Figure(graph_objects.Heatmap(z=np.eye(3)), layout_title_text="eye")
+    sent = json.loads(Scene(figure).to_json())
+    assert sent["data"][0]["z"]["shape"] == "3, 3" and sent["layout"]["title"]["text"] == "eye"
+    assert "template" not in sent["layout"]
+
+
+def test_what_travels_is_small_and_exact():
+    array = np.array([[0, 255]], np.uint8)
+    assert packed(array)["dtype"] == "u1" and decoded(packed(array)).tolist() == [0, 255]
+    assert decoded(packed(torch.tensor([1.5, torch.inf], dtype=torch.float64))).tolist() == [1.5, np.inf]
+    assert packed({"a": (1, float("nan"), np.float32(0.5))}) == {"a": [1, None, 0.5]}
+    assert packed(np.array(["x", "y"])) == ["x", "y"] and packed(np.array(2.0)) == 2.0
+    frames = [{0: {"y": np.random.default_rng(0).normal(size=300)}} for _ in range(1000)]
+    assert len(Scene({"data": [{}]}, positions=range(1000), frames=frames).to_json()) < 2e6
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [(0.000040358, "4.036e-05"), (-0.0, "0"), (1000, "1000"), (torch.tensor(0.5), "0.5"), ("−∞", "−∞")],
+)
+def test_one_way_to_write_a_number(value, expected):
+    assert text(value) == expected
+
+
+def test_to_html_writes_one_page_that_needs_nothing_else(tmp_path):
+    explorer = Powers(N=2)
+    page = explorer.to_html(tmp_path / "page.html", precompute=["sign", "even"]).read_text("utf-8")
+    assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["'](?!data:)""", page)
+    assert page.count("</script") == 3  # plotly.js, the data, explorer.js: nothing ends one early
+    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
+    assert state["_spec"]["live"] == ["n", "sign", "even"] and len(state["_scenes"]) == 6
+    by_value = {(s["_answered"]["sign"], s["_answered"]["even"]): s for s in state["_scenes"]}
+    assert json.loads(by_value["plus", False]["_scene"]) == sent(explorer)
+    assert json.loads(by_value["minus", True]["_scene"])["numbers"][1] == {"f(0.5)": "-0.25", "terms": "2"}
+    assert by_value["wrong", True]["_error"] == "ValueError: neither plus nor minus"
+    assert "Warning: few" in page  # the words, where no script runs
