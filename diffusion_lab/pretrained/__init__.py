@@ -1,0 +1,117 @@
+"""Trained weights that come with the package, each beside its recipe and its measured quality.
+
+NAME.safetensors holds the weights in float16, NAME.json the recipe they were trained by and how good they are
+*after* that rounding. ``python -m diffusion_lab train NAME`` follows the recipe again.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from .. import data
+from ..forward import q_sample
+from ..training import Recipe, Result, read_safetensors, write_atomically
+from ..unet import ModelDenoiser
+
+FOLDER = Path(__file__).parent
+FORMAT = "diffusion_lab weights 1"
+
+
+def names(folder=FOLDER) -> list[str]:
+    """The networks that `load` knows, in alphabetical order."""
+    return [name for name in recipes(folder) if (Path(folder) / f"{name}.safetensors").exists()]
+
+
+def load(name: str, folder=FOLDER) -> ModelDenoiser:
+    """The trained denoiser, in eval mode, on the CPU, in float32; its weights ask for no gradient.
+
+    `.schedule` is the one it was trained on; `.given(label)` tells it the class. Raises ValueError for a name
+    that is not in names(), and for files that do not fit together.
+    """
+    known = names(folder)
+    if name not in known:
+        raise ValueError(f"name must be one of {', '.join(known) or '(none here)'}; got {name!r}")
+    recipe, path = read_recipe(name, folder), Path(folder) / f"{name}.safetensors"
+    weights, _ = read_safetensors(path, FORMAT)
+    net = recipe.make_network().eval().requires_grad_(False)
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{str(path)!r} must hold the weights of its recipe's network; {error}") from error
+    return ModelDenoiser(net, recipe.make_schedule(), recipe.predicts)
+
+
+def recipes(folder=FOLDER) -> list[str]:
+    """The names of all recipes there, trained or not."""
+    return sorted(path.stem for path in Path(folder).glob("*.json"))
+
+
+def read_recipe(name: str, folder=FOLDER) -> Recipe:
+    """The recipe in NAME.json. Raises ValueError for an unknown name."""
+    return Recipe.from_json(json.dumps(_read_json(name, folder)["recipe"]))
+
+
+def quality(name: str, folder=FOLDER) -> dict:
+    """The measured quality in NAME.json, {} before the first training; ValueError for an unknown name."""
+    return _read_json(name, folder).get("quality", {})
+
+
+def save(name: str, result: Result, quality: dict, folder=FOLDER) -> None:
+    """Stores the result's averaged weights, rounded to float16, with its recipe and the measured quality."""
+    weights = rounded(result).net.state_dict()
+    weights = {key: value.half().cpu().contiguous() for key, value in weights.items()}
+    content = safetensors.torch.save(weights, {"format": FORMAT})
+    write_atomically(Path(folder) / f"{name}.safetensors", content)
+    about = {"recipe": json.loads(result.recipe.to_json()), "quality": quality}
+    text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(Path(folder) / f"{name}.json", text.encode())
+
+
+def rounded(result: Result) -> ModelDenoiser:
+    """The result's denoiser as `load` would give it back: on the CPU, its weights rounded to float16."""
+    net = result.recipe.make_network().eval().requires_grad_(False)
+    net.load_state_dict({key: value.half() for key, value in result.denoiser.net.state_dict().items()})
+    return ModelDenoiser(net, result.denoiser.schedule, result.denoiser.predicts)
+
+
+@torch.no_grad()
+def measure(denoiser: ModelDenoiser, recipe: Recipe, repeats: int = 8) -> dict:
+    """Mean squared error of x̂_0 per coordinate, on held-out data, at the t of SNR 3 and of SNR 10.
+
+    Held out are the test digits, each told its class, or points that the training did not draw. The noise is
+    the same at every call. Raises ValueError for a recipe with data of your own.
+    """
+    if recipe.data == "digits":
+        x0, label = data.digits("test")
+    elif recipe.data in data.TOYS:
+        fresh = torch.Generator().manual_seed(recipe.seed + 1)
+        x0, label = data.TOYS[recipe.data](10_000, fresh), None
+    else:
+        raise ValueError(f"data must be digits or one of {', '.join(data.TOYS)}; got {recipe.data!r}")
+    generator = torch.Generator().manual_seed(0)
+    errors = {}
+    for snr in (3, 10):
+        t = int((denoiser.schedule.log_snr - math.log(snr)).abs().argmin())
+        total = 0.0
+        for _ in range(repeats):
+            x_t = q_sample(x0, t, denoiser.schedule, generator=generator)
+            total += (denoiser.given(label)(x_t, t).x0 - x0).square().mean().item()
+        errors[f"mse_snr_{snr}"] = round(total / repeats, 5)
+    return errors
+
+
+def _read_json(name: str, folder) -> dict:
+    known = recipes(folder)
+    if name not in known:
+        raise ValueError(f"name must be one of {', '.join(known) or '(none here)'}; got {name!r}")
+    path = Path(folder) / f"{name}.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if "recipe" in about:
+            return about
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise ValueError(f"{str(path)!r} must be JSON with a recipe; {error}") from error
+    raise ValueError(f"{str(path)!r} must be JSON with a recipe; it has {', '.join(about) or 'nothing'}")

@@ -1,0 +1,428 @@
+"""Training: a `Recipe` says everything, `train` carries it out.
+
+The objective is the simple one (Ho et al. 2020, eq. 14): draw x_0, t and ε, show the network x_t, and take
+the mean squared error in the view it predicts. What is kept is the moving average of the weights (EMA).
+
+A run is reproducible. Everything drawn comes from one generator on the CPU, where the batches are made, so a
+seed gives the same batches on every device. And on the CPU, a run resumed from a checkpoint is bit for bit
+the run that was never stopped.
+"""
+
+import dataclasses
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from . import data as datasets
+from .checks import check_data, check_int, noise_like
+from .forward import q_sample
+from .schedules import SCHEDULES, NoiseSchedule, zero_terminal_snr
+from .unet import MLP, ModelDenoiser, TinyUNet, check_label
+from .views import Prediction
+
+NETWORKS = {"TinyUNet": TinyUNet, "MLP": MLP}
+FORMAT = "diffusion_lab checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run gives. Raises ValueError for values that make no sense."""
+
+    data: str = "digits"  # "digits", or one of data.TOYS; only a name where train() is given the data itself
+    network: str = "TinyUNet"  # or "MLP"
+    arguments: dict = dataclasses.field(default_factory=dict)  # of the network, by name
+    schedule: str = "cosine"  # one of schedules.SCHEDULES
+    T: int = 1000
+    zero_terminal: bool = False  # bend the schedule to end at SNR 0 (schedules.zero_terminal_snr)
+    predicts: str = "v"  # or "eps", "x0": the network's output, and the view in which the error is taken
+    steps: int = 2000
+    batch: int = 128
+    lr: float = 2e-3  # the highest, reached after `warmup`; it then falls to 0 along half a cosine
+    warmup: float = 0.1  # as a share of the steps
+    beta2: float = 0.99  # AdamW's memory of squared gradients, shorter than usual, as the runs are
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0  # longest gradient: one bad batch cannot throw the weights away
+    ema_decay: float = 0.999
+    label_dropout: float = 0.1  # share of labels hidden, so that the same weights answer given(None)
+    augment: float = 0.0  # strength of the random distortion of images (`distort`); 0 is none
+    precision: str = "fp32"  # or "bf16": matrix products and convolutions in bfloat16, the rest in float32
+    seed: int = 0
+
+    def __post_init__(self):
+        choices = dict(
+            network=NETWORKS, schedule=SCHEDULES, predicts=["eps", "x0", "v"], precision=["fp32", "bf16"]
+        )
+        for name, known in choices.items():
+            self._check(name, lambda value, known=known: value in list(known), f"one of {', '.join(known)}")
+        self._check("arguments", lambda value: isinstance(value, dict), "a dict of the network's arguments")
+        self._check("zero_terminal", lambda value: isinstance(value, bool), "true or false")
+        for name, lowest in dict(T=1, steps=1, batch=1, seed=0).items():
+            check_int(getattr(self, name), name, lowest)
+        for name in ("lr", "clip_norm"):
+            self._check(name, lambda value: 0 < value < math.inf, "a number above 0")
+        for name in ("weight_decay", "augment"):
+            self._check(name, lambda value: 0 <= value < math.inf, "a number of at least 0")
+        for name in ("warmup", "beta2", "ema_decay", "label_dropout"):
+            self._check(name, lambda value: 0 <= value < 1, "a number in [0, 1)")
+
+    def _check(self, name: str, is_right, expected: str) -> None:
+        value = getattr(self, name)
+        try:
+            right = is_right(value)
+        except TypeError:  # a word where a number was expected
+            right = False
+        if not right:
+            raise ValueError(f"{name} must be {expected}; got {value!r}")
+
+    def make_schedule(self) -> NoiseSchedule:
+        schedule = SCHEDULES[self.schedule](self.T)
+        return zero_terminal_snr(schedule) if self.zero_terminal else schedule
+
+    def make_network(self) -> nn.Module:
+        """The untrained network; its weights are drawn from the recipe's seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed)
+            try:
+                return NETWORKS[self.network](**self.arguments)
+            except TypeError as error:
+                raise ValueError(f"arguments must be those of {self.network}; {error}") from error
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """Raises ValueError for text that is no JSON object, and for a field that a recipe does not have."""
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"a recipe must be a JSON object; {error}") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"a recipe must be a JSON object; got {fields!r}")
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise ValueError(f"a recipe's fields are {', '.join(known)}; got {', '.join(unknown)}")
+        return cls(**fields)
+
+
+@dataclass
+class History:
+    """t and the squared error of every example in the `step` steps done so far: t and loss [steps, batch].
+
+    The tables are made at their full length, the loss on the device, so that keeping it costs nothing. Rows
+    from `step` on are still to come.
+    """
+
+    step: int
+    t: Tensor
+    loss: Tensor
+
+    def per_step(self) -> Tensor:
+        """The mean loss of each step: [step], on the CPU."""
+        return self.loss[: self.step].mean(1).cpu()
+
+    def per_t(self, T: int, bins: int = 20, last: int | None = None) -> tuple[Tensor, Tensor]:
+        """(middles of `bins` equal ranges of t in 1…T, mean loss in each), over the `last` steps if given.
+
+        A range that no draw fell into is NaN.
+        """
+        rows = slice(0 if last is None else max(0, self.step - last), self.step)
+        t, loss = self.t[rows].flatten().long(), self.loss[rows].flatten().cpu().double()
+        where = (t - 1) * bins // T
+        total = torch.zeros(bins, dtype=torch.float64).index_add_(0, where, loss)
+        return (torch.arange(bins) + 0.5) * T / bins + 0.5, total / torch.bincount(where, minlength=bins)
+
+
+@dataclass
+class Result:
+    """What train() returns: the denoiser with the averaged weights, in eval mode; and how it came about."""
+
+    denoiser: ModelDenoiser
+    history: History
+    recipe: Recipe
+    interrupted: bool = False
+
+
+def train(
+    recipe: Recipe,
+    data=None,
+    *,
+    device="cpu",
+    callback=None,
+    callback_every: int = 100,
+    checkpoint=None,
+    checkpoint_every: int = 500,
+    resume: bool = False,
+    progress: bool = True,
+) -> Result:
+    """Trains the recipe's network.
+
+    data         x0 [N, *D] in [−1, 1], or (x0, label [N]); unless given, the set that the recipe names
+    device       "cpu", "cuda", "mps", …
+    callback     called as callback(step, denoiser, history) every `callback_every` steps and after the last;
+                 the denoiser has the averaged weights of that moment, and may be sampled from
+    checkpoint   file that takes the whole state every `checkpoint_every` steps and after the last
+    resume       go on from `checkpoint`, to where the uninterrupted run would have ended
+    progress     show a progress bar
+
+    Interrupting (Ctrl-C, or the notebook's ■) ends the training early: what is returned is usable, with the
+    history so far and `interrupted` set; a checkpoint stays as it was last written. torch's global
+    generators are left as they were. Raises ValueError for data that do not fit the recipe, for a checkpoint
+    that cannot be read or belongs to another recipe, and if the loss stops being a number.
+    """
+    device = check_device(device)
+    x0, label = _check_training_data(load_data(recipe) if data is None else data, recipe)
+    schedule, net = recipe.make_schedule(), recipe.make_network()
+    if label is not None and net.num_classes is not None:
+        check_label(label, net.num_classes)
+    elif net.num_classes is not None:
+        raise ValueError(f"data must come with labels: the recipe's network has {net.num_classes} classes")
+    else:
+        label = None
+    # channels_last is the layout of a GPU's fast convolutions; a CPU is slower with it on small images
+    fast = x0.ndim == 4 and device.type == "cuda"
+    layout = torch.channels_last if fast else torch.contiguous_format
+    net = net.to(device, memory_format=layout).train()
+    # use_buffers=False: a table must not be averaged
+    ema = AveragedModel(net, multi_avg_fn=_ema_update(recipe.ema_decay), use_buffers=False)
+    ema.eval().requires_grad_(False)
+    denoiser = ModelDenoiser(ema.module, schedule, recipe.predicts)
+    optimizer = torch.optim.AdamW(
+        net.parameters(), recipe.lr, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
+    )
+    generator = torch.Generator().manual_seed(recipe.seed)
+    shape = (recipe.steps, recipe.batch)
+    history = History(0, torch.zeros(shape, dtype=torch.int32), torch.zeros(shape, device=device))
+    if resume:
+        if checkpoint is None:
+            raise ValueError("checkpoint must name the file to resume from; got None")
+        load_checkpoint(checkpoint, recipe, net, ema, optimizer, generator, history)
+
+    interrupted = False
+    bar = tqdm(total=recipe.steps, initial=history.step, disable=not progress, unit="step")
+    with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        try:
+            for step in range(history.step, recipe.steps):
+                # 1. A batch: x_0, t and ε give x_t, and the truth in the view that the network predicts
+                pick = torch.randint(len(x0), (recipe.batch,), generator=generator)
+                x, y = x0[pick], None if label is None else label[pick].long().to(device)
+                if recipe.augment:
+                    x = distort(x, recipe.augment, generator)
+                t = _draw_t(recipe, generator)
+                noise = noise_like(x, generator)
+                x_t = q_sample(x, t, schedule, noise)
+                target = getattr(Prediction(x_t, t, schedule, x, noise), recipe.predicts)
+                x_t, target = x_t.to(device, memory_format=layout), target.to(device)
+                hidden = torch.rand(recipe.batch, generator=generator) < recipe.label_dropout
+
+                # 2. The squared error, per example
+                _seed_dropout(recipe.seed + step, device)
+                with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                    value = net(x_t, t, y, None if y is None else hidden)
+                loss = (value.float() - target).square().flatten(1).mean(1)
+
+                # 3. One step of AdamW, one of the average
+                optimizer.zero_grad()
+                loss.mean().backward()
+                nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(step, recipe)
+                optimizer.step()
+                ema.update_parameters(net)
+                history.t[step], history.loss[step] = t, loss.detach()
+                history.step = done = step + 1
+
+                # 4. Now and then: show the loss, save, call back
+                bar.update()
+                if done % 50 == 0 or done == recipe.steps:
+                    recent = history.loss[max(0, done - 50) : done].mean().item()
+                    if not math.isfinite(recent):
+                        raise ValueError(
+                            f"lr = {recipe.lr} must be lower: the loss is {recent} at step {done}"
+                        )
+                    bar.set_postfix(loss=f"{recent:.4f}")
+                if checkpoint is not None and (done % checkpoint_every == 0 or done == recipe.steps):
+                    save_checkpoint(checkpoint, recipe, net, ema, optimizer, generator, history)
+                if callback is not None and (done % callback_every == 0 or done == recipe.steps):
+                    callback(done, denoiser, history)
+        except KeyboardInterrupt:
+            interrupted = True
+            bar.write(
+                f"Interrupted after {history.step} of {recipe.steps} steps. The result is usable as it is."
+            )
+    return Result(denoiser, history, recipe, interrupted)
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """For step 0, 1, …: up in a straight line to recipe.lr, then down to 0 along half a cosine."""
+    warm = recipe.warmup * recipe.steps
+    if step + 1 < warm:
+        return recipe.lr * (step + 1) / warm
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / (recipe.steps - warm)))
+
+
+def _draw_t(recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """t [batch], each uniform in 1…T but spread evenly over the batch: the loss varies less between steps.
+
+    (After the low-discrepancy sampler of Kingma et al. 2021.) The examples are in random order anyway.
+    """
+    u = (torch.arange(recipe.batch) + torch.rand(recipe.batch, generator=generator)) / recipe.batch
+    return (1 + (recipe.T * u).long()).clamp(max=recipe.T)  # rounding can make u = 1
+
+
+def distort(x: Tensor, strength: float, generator: torch.Generator | None = None) -> Tensor:
+    """Images [B, C, S, S], half of them turned, scaled, slanted and moved a little, as another hand might.
+
+    At strength 1 by at most 20°, 20 %, 0.3 and an eighth of the side. Between pixels it interpolates; beyond
+    the edge it is dark (−1), so this is for things on a dark ground. Half are left as they are, because
+    interpolation blurs, and the network must know sharp images too.
+    """
+    turn, scale, slant, right, down = strength * (2 * torch.rand(5, len(x), generator=generator) - 1)
+    left_alone = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
+    angle, scale = math.radians(20) * turn, 1 + 0.2 * scale
+    row1 = torch.stack([scale * angle.cos(), 0.3 * slant - scale * angle.sin(), right / 4], dim=1)
+    row2 = torch.stack([scale * angle.sin(), scale * angle.cos(), down / 4], dim=1)
+    grid = F.affine_grid(torch.stack([row1, row2], dim=1), list(x.shape), align_corners=False)
+    return torch.where(left_alone, x, F.grid_sample(x + 1, grid, align_corners=False) - 1)
+
+
+def _ema_update(decay: float):
+    """ema ← d · ema + (1 − d) · weights, with d = min(decay, (1 + n)/(10 + n)) after n updates.
+
+    Without that warm-up, a short run's average would be mostly its first weights.
+    """
+
+    def update(averaged, current, n):
+        get_ema_multi_avg_fn(min(decay, (1 + float(n)) / (10 + float(n))))(averaged, current, n)
+
+    return update
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    """Dropout draws from its device's default generator: reseeded each step, a resumed run draws the same."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        getattr(torch, device.type).manual_seed(seed)
+
+
+def check_device(device) -> torch.device:
+    """torch.device(device), if this machine has it; otherwise a ValueError."""
+    try:
+        device = torch.device(device)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch has no one way to say no
+        why = str(error).splitlines()[0]
+        raise ValueError(f"device must be one that this machine has; got {str(device)!r}: {why}") from error
+    return device
+
+
+def load_data(recipe: Recipe):
+    """The set that the recipe names: (x0, label) of "digits", or 100 000 points of a 2-D set."""
+    if recipe.data == "digits":
+        return datasets.digits("train")
+    if recipe.data in datasets.TOYS:
+        return datasets.TOYS[recipe.data](100_000, torch.Generator().manual_seed(recipe.seed))
+    known = ", ".join(["digits", *datasets.TOYS])
+    raise ValueError(f"data must be one of {known}, or be given to train(); got {recipe.data!r}")
+
+
+def _check_training_data(data, recipe: Recipe) -> tuple[Tensor, Tensor | None]:
+    x0, label = data if isinstance(data, tuple | list) else (data, None)
+    check_data(x0, "data")
+    if len(x0) == 0:
+        raise ValueError("data must hold at least one example; got none")
+    if recipe.network == "TinyUNet" and x0.abs().max() > 1:
+        raise ValueError(f"data must be images in [-1, 1]; got values up to {x0.abs().max():g} in size")
+    if recipe.augment and x0.ndim != 4:
+        raise ValueError(f"augment must be 0 unless data are images [N, C, S, S]; got {list(x0.shape)}")
+    if label is not None and label.shape != x0.shape[:1]:
+        raise ValueError(f"label must have shape [{len(x0)}], one for each x0; got {list(label.shape)}")
+    return x0.detach().cpu().float(), None if label is None else label.detach().cpu()
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------
+
+
+def write_atomically(path, content: bytes) -> None:
+    """Writes beside the file and then replaces it: if the machine stops, the old one is there or the new."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_checkpoint(path, recipe: Recipe, net, ema, optimizer, generator, history: History) -> None:
+    """The whole state of a run in one safetensors file: plain numbers, nothing that runs when it is read."""
+    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
+    for name, weight in net.named_parameters():
+        tensors |= {f"adam.{key}.{name}": value for key, value in optimizer.state[weight].items()}
+    tensors |= {
+        "generator": generator.get_state(),
+        "history.t": history.t[: history.step],
+        "history.loss": history.loss[: history.step],
+    }
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    metadata = {"format": FORMAT, "recipe": recipe.to_json()}
+    write_atomically(path, safetensors.torch.save(tensors, metadata))
+
+
+def read_safetensors(path, expected_format: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors, metadata) of a file of ours; ValueError for one that is missing, cut short or foreign."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f"{str(path)!r} must be a {expected_format!r} file; reading it: {error}") from error
+    if metadata.get("format") != expected_format:
+        found = metadata.get("format", "a safetensors file of other make")
+        raise ValueError(f"{str(path)!r} must be a {expected_format!r} file; it is {found!r}")
+    return tensors, metadata
+
+
+def load_checkpoint(path, recipe: Recipe, net, ema, optimizer, generator, history: History) -> None:
+    """Puts the state that `save_checkpoint` wrote into all that follows `recipe`.
+
+    Raises ValueError for a file that cannot be read, and for one that belongs to another recipe: it names the
+    first field that differs.
+    """
+    tensors, metadata = read_safetensors(path, FORMAT)
+    ours, theirs = dataclasses.asdict(recipe), json.loads(metadata["recipe"])
+    for name in ours | theirs:
+        if name not in ours or name not in theirs or ours[name] != theirs[name]:
+            expected = f"{name} = {ours.get(name)!r}, as the recipe has"
+            raise ValueError(f"{str(path)!r} must be a run with {expected}; it has {theirs.get(name)!r}")
+    net.load_state_dict(_part(tensors, "net."))
+    ema.load_state_dict(_part(tensors, "ema."))
+    for name, weight in net.named_parameters():
+        like = {"step": torch.empty((), device=weight.device), "exp_avg": weight, "exp_avg_sq": weight}
+        for key, tensor in like.items():
+            state = torch.empty_like(tensor, requires_grad=False)  # with the layout of the weight
+            optimizer.state[weight][key] = state.copy_(tensors[f"adam.{key}.{name}"])
+    generator.set_state(tensors["generator"])
+    history.step = len(tensors["history.t"])
+    history.t[: history.step] = tensors["history.t"]
+    history.loss[: history.step] = tensors["history.loss"]
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,355 @@
+import copy
+import shutil
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_lab import forward, samplers, schedules, unet
+from diffusion_lab.exact import GaussianMixture
+from diffusion_lab.unet import MLP, ModelDenoiser, TinyUNet
+
+
+def tiny(network=TinyUNet, **arguments):
+    """Always the same weights; those of the last layer, which start at zero, random, so that all matters."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = network(**arguments)
+        torch.nn.init.normal_(net.last.weight, std=0.2)
+    return net.eval()
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+NETWORKS = {
+    "unet": (lambda: tiny(width=8, num_classes=10), torch.randn(4, 1, 8, 8, generator=seeded())),
+    "mlp": (lambda: tiny(MLP, num_classes=10), torch.randn(4, 2, generator=seeded())),
+}
+both = pytest.mark.parametrize("kind", NETWORKS)
+
+
+@given(
+    batch=st.integers(1, 3), channels=st.sampled_from([1, 3]), levels=st.integers(1, 3),
+    blocks=st.integers(1, 2), quarter=st.integers(2, 5), classes=st.sampled_from([None, 1, 10]),
+)  # fmt: skip
+def test_any_square_that_the_levels_divide(batch, channels, levels, blocks, quarter, classes):
+    net = TinyUNet(channels=channels, width=8, levels=levels, blocks=blocks, num_classes=classes)
+    side = quarter * 2 ** (levels - 1)
+    x = torch.randn(batch, channels, side, side)
+    assert net(x, 7).shape == x.shape
+    with pytest.raises(ValueError, match=rf"x must be square .* \[{batch}, {channels}, {side}, {side + 1}\]"):
+        net(torch.randn(batch, channels, side, side + 1), 7)
+    if levels > 1:
+        with pytest.raises(
+            ValueError, match=f"x's side must divide by {2 ** (levels - 1)}, .* got {side + 1}"
+        ):
+            net(torch.randn(batch, channels, side + 1, side + 1), 7)
+
+
+@both
+def test_an_untrained_network_says_zero(kind):
+    net = {"unet": TinyUNet(width=8), "mlp": MLP()}[kind]
+    assert not net(NETWORKS[kind][1], 500).any()
+
+
+@both
+def test_t_may_be_one_number_or_one_per_example_whole_or_real(kind):
+    make, x = NETWORKS[kind]
+    net = make()
+    expected = net(x, torch.full((4,), 300))
+    for t in (300, 300.0, torch.tensor(300), torch.full((4,), 300.0), torch.full((4,), 300.0).double()):
+        assert torch.allclose(net(x, t), expected, atol=1e-6)
+    assert not torch.allclose(net(x, 300.5), expected, atol=1e-6)
+    each = net(x, torch.tensor([1, 2, 500, 1000]))
+    assert torch.allclose(each[2:3], net(x[2:3], 500), atol=1e-5)
+    for t in (torch.zeros(3), torch.zeros(4, 1)):
+        with pytest.raises(ValueError, match=r"t must be one number or \[B\] = \[4\]; got shape"):
+            net(x, t)
+
+
+def test_neighbouring_and_distant_times_look_different():
+    e = unet.time_embedding(torch.tensor([1.0, 2.0, 100.0, 900.0]), 64)
+    assert e.shape == (4, 64) and e.abs().max() <= 1
+    assert torch.cdist(e, e).fill_diagonal_(9).min() > 0.5
+
+
+@both
+def test_labels(kind):
+    make, x = NETWORKS[kind]
+    net = make()
+    none, three = net(x, 300), net(x, 300, 3)
+    assert not torch.allclose(none, three)
+    assert torch.equal(net(x, 300, torch.full((4,), 3)), three)
+    mixed = net(x, 300, torch.tensor([3, 4, 5, 3]))
+    assert torch.allclose(mixed[[0, 3]], three[[0, 3]], atol=1e-6) and not torch.allclose(mixed[1], three[1])
+
+    drop = torch.tensor([True, False, True, False])
+    dropped = net(x, 300, 3, drop)
+    assert torch.allclose(dropped, torch.where(drop.view(-1, *[1] * (x.ndim - 1)), none, three), atol=1e-6)
+
+    for wrong in (10, -1, 2.0, True, torch.tensor([0, 1, 2, 10]), torch.tensor([0.0, 1.0, 2.0, 3.0])):
+        with pytest.raises(ValueError, match=r"label must be an integer in 0…9, or None; got"):
+            net(x, 300, wrong)
+    with pytest.raises(ValueError, match=r"label must be one number or \[B\] = \[4\]; got shape \[2\]"):
+        net(x, 300, torch.tensor([1, 2]))
+
+
+@both
+def test_without_classes_there_is_no_label_to_give(kind):
+    net, x = {"unet": TinyUNet(width=8), "mlp": MLP()}[kind], NETWORKS[kind][1]
+    assert net.num_classes is None
+    with pytest.raises(ValueError, match="label must be None: this network knows no classes; got 3"):
+        net(x, 300, 3)
+
+
+@both
+def test_every_weight_gets_a_gradient(kind):
+    make, x = NETWORKS[kind]
+    net = make()
+    x = x.clone().requires_grad_()
+    net(x, 300, torch.tensor([0, 1, 2, 3])).square().sum().backward()
+    assert x.grad.abs().sum() > 0
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None and weight.grad.abs().sum() > 0, name
+
+
+@both
+def test_examples_of_a_batch_do_not_see_each_other(kind):
+    make, x = NETWORKS[kind]
+    net, t, label = make(), torch.tensor([1, 200, 600, 1000]), torch.tensor([0, 3, 6, 9])
+    alone = torch.cat([net(x[i : i + 1], t[i : i + 1], label[i : i + 1]) for i in range(4)])
+    assert torch.allclose(net(x, t, label), alone, atol=1e-5)
+
+
+def test_dropout_acts_in_training_only():
+    net, x = tiny(width=8, dropout=0.5), NETWORKS["unet"][1]
+    assert torch.equal(net(x, 300), net(x, 300))
+    net.train()
+    assert not torch.equal(net(x, 300), net(x, 300))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TinyUNet(channels=2), "channels must be 1 or 3; got 2"),
+        (lambda: TinyUNet(width=12), "width must be a multiple of 8, .* got 12"),
+        (lambda: TinyUNet(width=0), "width must be an integer of at least 8; got 0"),
+        (lambda: TinyUNet(levels=0), "levels must be an integer of at least 1; got 0"),
+        (lambda: TinyUNet(blocks=0), "blocks must be an integer of at least 1; got 0"),
+        (lambda: TinyUNet(dropout=1), r"dropout must lie in \[0, 1\); got 1"),
+        (lambda: TinyUNet(num_classes=0), "num_classes must be an integer of at least 1; got 0"),
+        (lambda: TinyUNet(levels=3, image_size=6), "image_size must divide by 4, for 3 levels; got 6"),
+        (lambda: TinyUNet(width=8, image_size=8)(torch.zeros(1, 1, 4, 4), 1), "x must be 8 pixels wide"),
+        (
+            lambda: TinyUNet(width=8)(torch.zeros(1, 3, 8, 8), 1),
+            r"x must be .* \[B, 1, S, S\]; got .* \[1, 3, 8, 8\]",
+        ),
+        (
+            lambda: TinyUNet(width=8)(torch.zeros(1, 1, 8, 8, dtype=int), 1),
+            "x must be .*floating-point.*int64",
+        ),
+        (lambda: MLP(width=7), "width must be even, .* got 7"),
+        (lambda: MLP(depth=0), "depth must be an integer of at least 1; got 0"),
+        (lambda: MLP()(torch.zeros(4, 3), 1), r"x must be .*points \[B, 2\]; got .* \[4, 3\]"),
+        (lambda: MLP()(torch.zeros(4, 2, dtype=int), 1), "x must be .*int64"),
+        (
+            lambda: ModelDenoiser(MLP(), schedules.cosine(10), "noise"),
+            'predicts must be "eps", "x0" or "v"; got',
+        ),
+        (
+            lambda: ModelDenoiser(MLP(), schedules.cosine(10)).given(0),
+            "label must be None: this network knows no",
+        ),
+        (
+            lambda: ModelDenoiser(tiny(width=8, num_classes=10), schedules.cosine(10)).given(10),
+            "label must be an integer in 0…9",
+        ),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_shapes_that_recipes_and_samplers_ask_for():
+    assert TinyUNet(channels=3, width=8, image_size=16).shape == (3, 16, 16)
+    assert TinyUNet(width=8).shape is None
+    assert MLP(dim=5).shape == (5,)
+
+
+def test_the_class_is_one_a_student_can_read():
+    import inspect
+
+    assert len(inspect.getsource(TinyUNet).splitlines()) <= 150
+
+
+# --- layouts, precisions, compilers, devices ---
+
+
+def test_channels_last_gives_the_same():
+    net, x = tiny(width=8, num_classes=10), NETWORKS["unet"][1]
+    expected = net(x, 300, 3)
+    net = net.to(memory_format=torch.channels_last)
+    assert torch.allclose(net(x.to(memory_format=torch.channels_last), 300, 3), expected, atol=1e-5)
+
+
+@both
+def test_bf16_autocast_stays_close_and_trains(kind):
+    make, x = NETWORKS[kind]
+    net = make()
+    expected = net(x, 999, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = net(x, 999, 3)
+    assert out.dtype == torch.bfloat16
+    assert (out.float() - expected).norm() < 0.03 * expected.norm()
+    out.float().square().sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in net.parameters())
+
+
+@both
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_weights(kind, dtype):
+    make, x = NETWORKS[kind]
+    expected = make()(x, 999, 3)
+    out = make().to(dtype)(x.to(dtype), 999, 3)
+    assert out.dtype == dtype
+    assert (out.float() - expected).norm() < (0.05 if dtype == torch.bfloat16 else 1e-5) * expected.norm()
+
+
+def test_compiled_it_is_one_graph_and_gives_the_same():
+    if not any(map(shutil.which, ("g++", "clang++", "cl"))):
+        pytest.skip("needs a C++ compiler")
+    net = tiny(width=8, levels=1, num_classes=10)  # small, as the compiler takes its time
+    fast = torch.compile(net, fullgraph=True, dynamic=False)  # a break in the graph would raise
+    x, t, label = NETWORKS["unet"][1], torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0, 3, 6, 9])
+    with torch.no_grad():
+        assert torch.allclose(fast(x, t, label), net(x, t, label), atol=1e-4)
+
+
+@pytest.mark.gpu
+@both
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_on_a_gpu_it_gives_the_same(kind, layout):
+    if kind == "mlp" and layout == torch.channels_last:
+        pytest.skip("points have no channels")
+    make, x = NETWORKS[kind]
+    expected = make()(x, 999, 3)
+    net = make().cuda().to(memory_format=layout)
+    out = net(x.cuda().to(memory_format=layout), torch.tensor(999), torch.tensor(3))  # t and label on the CPU
+    assert (out.cpu() - expected).norm() < 5e-3 * expected.norm()  # convolutions may run in TF32
+    with torch.autocast("cuda", torch.bfloat16):
+        out = net(x.cuda().to(memory_format=layout), 999, 3)
+    assert (out.float().cpu() - expected).norm() < 0.03 * expected.norm()
+
+
+@pytest.mark.gpu
+def test_a_denoiser_moves_t_to_the_gpu():
+    net, x = tiny(width=8, num_classes=10), NETWORKS["unet"][1]
+    schedule = schedules.cosine(1000)
+    expected = ModelDenoiser(net, schedule, "v")(x, torch.tensor([1, 2, 500, 1000]))
+    moved = ModelDenoiser(copy.deepcopy(net).cuda(), schedule, "v")(x.cuda(), torch.tensor([1, 2, 500, 1000]))
+    for view in ("x0", "eps", "v"):
+        ours, theirs = getattr(moved, view).cpu(), getattr(expected, view)
+        assert (ours - theirs).norm() < 5e-3 * theirs.norm()
+
+
+# --- ModelDenoiser ---
+
+
+class Oracle(torch.nn.Module):
+    """A "network" that outputs one view of an exact denoiser's prediction."""
+
+    num_classes = None
+
+    def __init__(self, denoiser, view):
+        super().__init__()
+        self.denoiser, self.view = denoiser, view
+        self.unused = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+
+    def forward(self, x, t, label=None):
+        return getattr(self.denoiser(x, t), self.view)
+
+
+@pytest.mark.parametrize("predicts", ["eps", "x0", "v"])
+@pytest.mark.parametrize(
+    "t", [1, 30, torch.tensor([1, 10, 40, 50]), 10.25, torch.tensor([1.0, 10.5, 40.25, 49.5])]
+)
+def test_a_network_that_is_right_cannot_be_told_from_the_exact_denoiser(predicts, t):
+    schedule = schedules.linear(50, 0.002, 0.4)
+    exact = GaussianMixture(
+        torch.tensor([[-0.5, 0.3], [0.6, 0.1]]).double(), torch.tensor([0.2, 0.1]).double()
+    )
+    exact = exact.denoiser(schedule)
+    learned = ModelDenoiser(Oracle(exact, predicts), schedule, predicts)
+    x = torch.randn(4, 2, generator=seeded(), dtype=torch.float64)
+    for view in ("x0", "eps", "v", "score"):
+        assert torch.allclose(getattr(learned(x, t), view), getattr(exact(x, t), view), rtol=1e-9, atol=1e-9)
+
+
+def test_a_sampler_cannot_tell_either():
+    schedule = schedules.linear(50, 0.002, 0.4)
+    exact = GaussianMixture(
+        torch.tensor([[-0.5, 0.3], [0.6, 0.1]]).double(), torch.tensor([0.2, 0.1]).double()
+    )
+    exact = exact.denoiser(schedule)
+    x_T = torch.randn(4, 2, generator=seeded(), dtype=torch.float64)
+    *_, a = samplers.ddim(exact, x_T, schedule)
+    *_, b = samplers.ddim(ModelDenoiser(Oracle(exact, "v"), schedule, "v"), x_T, schedule)
+    assert torch.allclose(a.x, b.x, atol=1e-9)
+
+
+def test_given_fixes_the_label_and_leaves_the_rest():
+    schedule = schedules.zero_terminal_snr(schedules.cosine(100))
+    denoiser, x = ModelDenoiser(tiny(width=8, num_classes=10), schedule, "v"), NETWORKS["unet"][1]
+    three = denoiser.given(3)
+    assert type(three) is ModelDenoiser and three.schedule is schedule and three.net is denoiser.net
+    assert torch.equal(three(x, 50).v, ModelDenoiser(denoiser.net, schedule, "v", 3)(x, 50).v)
+    assert torch.equal(denoiser.given(torch.full((4,), 3))(x, 50).x0, three(x, 50).x0)
+    assert torch.equal(three.given(None)(x, 50).x0, denoiser(x, 50).x0)
+    assert not torch.allclose(three(x, 50).x0, denoiser(x, 50).x0)
+    assert three(x, 100).x0.isfinite().all()  # v works where nothing of the signal is left
+
+
+def test_gradients_reach_x_and_the_weights():
+    denoiser, x = (
+        ModelDenoiser(tiny(width=8, num_classes=10), schedules.cosine(100), "v"),
+        NETWORKS["unet"][1].clone().requires_grad_(),
+    )
+    denoiser(x, torch.tensor([1, 20, 60, 100])).x0.sum().backward()
+    assert x.grad.abs().sum() > 0 and all(w.grad is not None for w in denoiser.net.parameters())
+
+
+def test_the_prediction_has_the_dtype_of_the_data():
+    denoiser, x = (
+        ModelDenoiser(tiny(width=8, num_classes=10), schedules.cosine(100), "v"),
+        NETWORKS["unet"][1],
+    )
+    prediction = denoiser(x.double(), 50)
+    assert prediction.x0.dtype == torch.float64
+    x0 = torch.zeros_like(x).double()
+    assert forward.q_posterior(prediction.x0, x.double(), 50, denoiser.schedule).mean.shape == x0.shape
+
+
+@pytest.mark.parametrize("t", [-1, 101, 100.5, float("nan"), torch.tensor([1, 2, 3, 101])])
+def test_a_time_off_the_schedule_is_refused(t):
+    denoiser, x = (
+        ModelDenoiser(tiny(width=8, num_classes=10), schedules.cosine(100), "v"),
+        NETWORKS["unet"][1],
+    )
+    with pytest.raises(ValueError, match="t must lie in 0…100"):
+        denoiser(x, t)
+
+
+def test_data_that_are_not_numbers_are_refused():
+    denoiser, x = (
+        ModelDenoiser(tiny(width=8, num_classes=10), schedules.cosine(100), "v"),
+        NETWORKS["unet"][1].clone(),
+    )
+    with pytest.raises(ValueError, match="x_t must be a floating-point tensor"):
+        denoiser(x.int(), 1)
+    x[0, 0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="x_t must be finite"):
+        denoiser(x, 1)
