@@ -49,7 +49,7 @@ notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store t
 	$(BIN)/python tests/nbtools.py $(NOTEBOOKS)
 
 train: $(READY)  ## train every network in diffusion_lab/pretrained/ again
-	$(BIN)/python -m diffusion_lab train --all
+	$(BIN)/python -m diffusion_lab train --all --out diffusion_lab/pretrained
 
 bench: $(READY)  ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -17,15 +17,11 @@ def check_data(x, name: str, shape=None) -> Tensor:
     """x itself, if it is a finite floating-point tensor (of the given shape); otherwise a ValueError."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         found = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(
-            f"{name} must be a floating-point tensor (images are scaled to [-1, 1]); got {found}"
-        )
+        raise ValueError(f"{name} must be a floating-point tensor (images in [-1, 1]); got {found}")
     if shape is not None and x.shape != torch.Size(shape):
         raise ValueError(f"{name} must have shape {list(shape)}; got {list(x.shape)}")
     if not x.isfinite().all():
-        raise ValueError(
-            f"{name} must be finite; it holds {int((~x.isfinite()).sum())} NaN or infinite values"
-        )
+        raise ValueError(f"{name} must be finite; {int((~x.isfinite()).sum())} of its values are not")
     return x
 
 
@@ -33,9 +29,7 @@ def check_batch(x, name: str, data_shape) -> Tensor:
     """x itself, if it is a batch [B, *data_shape] of finite floating-point data; otherwise a ValueError."""
     check_data(x, name)
     if x.ndim == 0 or x.shape[1:] != torch.Size(data_shape):
-        raise ValueError(
-            f"{name} must have shape [B, {', '.join(map(str, data_shape))}]; got {list(x.shape)}"
-        )
+        raise ValueError(f"{name} must be a batch of {list(data_shape)}; got {list(x.shape)}")
     return x
 
 
@@ -49,12 +43,14 @@ def check_int(value, name: str, lowest: int) -> int:
 def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> Tensor:
     """t as a tensor on the CPU, [] or [B], with every entry in lowest…T, and integer unless `real` is
     allowed."""
-    tensor = torch.as_tensor(t).detach().cpu()
+    expected = f"{name} must be an integer in {lowest}…{T}, or have shape [B] and hold such; got"
+    try:
+        tensor = torch.as_tensor(t).detach().cpu()
+    except (TypeError, RuntimeError, ValueError):  # a word, None, a ragged list
+        raise ValueError(f"{expected} {t!r}") from None
     whole = not tensor.is_floating_point() and not tensor.is_complex() and tensor.dtype != torch.bool
-    if not whole and not (real and tensor.is_floating_point()):
-        raise ValueError(f"{name} must be an integer in {lowest}…{T} or a [B] tensor of them; got {t!r}")
-    if tensor.ndim > 1:
-        raise ValueError(f"{name} must be one time or have shape [B]; got shape {list(tensor.shape)}")
+    if tensor.ndim > 1 or not (whole or (real and tensor.is_floating_point())):
+        raise ValueError(f"{expected} {t!r}")
     if not ((tensor >= lowest) & (tensor <= T)).all():  # written so that a NaN fails too
         raise ValueError(f"{name} must lie in {lowest}…{T}; got {t!r}")
     return tensor.long() if whole else tensor.double()
@@ -64,9 +60,7 @@ def per_example(values: Tensor, x: Tensor) -> Tensor:
     """values, [] or [B], shaped to multiply x [B, *D] example by example, in x's dtype and on its device."""
     if values.ndim == 1:
         if x.ndim == 0 or len(values) != len(x):
-            raise ValueError(
-                f"t has {len(values)} entries; expected one per example of the batch {list(x.shape)}"
-            )
+            raise ValueError(f"t must have one entry per example of {list(x.shape)}; it has {len(values)}")
         values = values.reshape(-1, *[1] * (x.ndim - 1))
     return values.to(x)
 

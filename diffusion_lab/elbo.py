@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from .checks import check_data, check_int, noise_like, sum_over_data
+from .checks import check_data, check_int, check_t, noise_like, sum_over_data
 from .forward import q_marginal, q_posterior, q_sample
 from .gaussian import Gaussian, kl
 from .schedules import NoiseSchedule
@@ -149,6 +149,7 @@ def simple_loss(
     unless given. Keeps gradients, so it can be trained on.
     """
     check_data(x0, "x0")
+    check_t(t, schedule.T, lowest=1)
     noise = noise_like(x0, generator) if noise is None else noise
     return sum_over_data((noise - denoiser(q_sample(x0, t, schedule, noise), t).eps) ** 2)
 

@@ -16,6 +16,14 @@ from .schedules import NoiseSchedule, signal_sigma
 from .views import Denoiser, Prediction
 
 
+def _at_one_time(t, schedule: NoiseSchedule) -> tuple[float, float]:
+    """signal_t and sigma_t at a single t in 0…T."""
+    t = check_t(t, schedule.T)
+    if t.ndim > 0:
+        raise ValueError(f"t must be one time, since one density is asked for; got shape {list(t.shape)}")
+    return schedule.signal[t].item(), schedule.sigma[t].item()
+
+
 class GaussianMixture:
     """Σ_k w_k N(means_k, stds_k² I), or with a full covariance matrix for each component.
 
@@ -34,6 +42,8 @@ class GaussianMixture:
             raise ValueError("give either stds or covariances")
         if stds is not None:
             stds = check_data(torch.as_tensor(stds, dtype=self.means.dtype), "stds", [K])
+            if not (stds > 0).all():
+                raise ValueError(f"stds must be above 0; got {stds.tolist()}")
             self.var, self.axes = (stds**2)[:, None], None  # the same variance along every axis: [K, 1]
         else:
             covariances = check_data(torch.as_tensor(covariances), "covariances", [K, D, D])
@@ -43,8 +53,10 @@ class GaussianMixture:
             var, axes = torch.linalg.eigh(covariances.double())
             self.var, self.axes = var.to(self.means), axes.to(self.means)
         if not (self.var > 0).all():
-            raise ValueError(f"every variance must be above 0; the smallest is {self.var.min().item()}")
-        weights = torch.ones(K) if weights is None else torch.as_tensor(weights)
+            raise ValueError(
+                f"covariances must be positive definite; one has the eigenvalue {self.var.min()}"
+            )
+        weights = torch.ones(K) if weights is None else torch.as_tensor(weights, dtype=self.means.dtype)
         self.weights = check_data(weights.to(self.means), "weights", [K])
         if not (self.weights > 0).all():
             raise ValueError(f"weights must be above 0; got {weights.tolist()}")
@@ -62,17 +74,16 @@ class GaussianMixture:
         label = torch.zeros(len(x), dtype=torch.long) if label is None else label
         if label.shape != x.shape[:1]:
             raise ValueError(f"label must have shape [{len(x)}], one for each x; got {list(label.shape)}")
+        if label.is_floating_point() or (label < 0).any():
+            raise ValueError(f"label must hold integers of at least 0; got {label.unique().tolist()[:8]}")
         counts = torch.bincount(label)
         if len(counts) == 0 or (counts == 0).any():
             raise ValueError(f"every class needs an example; the counts are {counts.tolist()}")
         groups = [x[label == k] for k in range(len(counts))]
         flat = [g.flatten(1).double() for g in groups]
-        covariances = torch.stack(
-            [torch.cov(g.mT, correction=0).reshape(g.shape[1], g.shape[1]) for g in flat]
-        )
-        covariances = covariances + ridge * torch.eye(
-            covariances.shape[-1], dtype=torch.float64, device=x.device
-        )
+        D = flat[0].shape[1]
+        covariances = torch.stack([torch.cov(g.mT, correction=0).reshape(D, D) for g in flat])
+        covariances.diagonal(dim1=1, dim2=2).add_(ridge)
         return cls(torch.stack([g.mean(0) for g in groups]), covariances=covariances, weights=counts.to(x))
 
     def given(self, label: int) -> "GaussianMixture":
@@ -80,26 +91,22 @@ class GaussianMixture:
         k = check_int(label, "label", 0)
         if k >= len(self.means):
             raise ValueError(f"label must lie in 0…{len(self.means) - 1}; got {label}")
+        axes = None if self.axes is None else self.axes[[k]]
         return self._changed(
-            means=self.means[k : k + 1],
-            var=self.var[k : k + 1],
-            axes=None if self.axes is None else self.axes[k : k + 1],
-            weights=self.weights.new_ones(1),
+            means=self.means[[k]], var=self.var[[k]], axes=axes, weights=self.weights.new_ones(1)
         )
 
     def noised(self, t: int, schedule: NoiseSchedule) -> "GaussianMixture":
         """q_t, the density of x_t: means signal_t μ_k, covariances signal_t² Σ_k + sigma_t² I. One int t in
         0…T."""
-        t = check_t(t, schedule.T).item()
-        signal, sigma = schedule.signal[t].item(), schedule.sigma[t].item()
+        signal, sigma = _at_one_time(t, schedule)
         return self._changed(means=signal * self.means, var=signal**2 * self.var + sigma**2)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws: [n, *D]."""
         weights = self.weights if generator is None else self.weights.to(generator.device)
-        k = torch.multinomial(weights, check_int(n, "n", 1), replacement=True, generator=generator).to(
-            self.means.device
-        )
+        k = torch.multinomial(weights, check_int(n, "n", 1), replacement=True, generator=generator)
+        k = k.to(self.means.device)
         noise = self.var[k].sqrt() * noise_like(self.means[k].flatten(1), generator)
         noise = noise if self.axes is None else torch.einsum("bde,be->bd", self.axes[k], noise)
         return self.means[k] + noise.reshape(self.means[k].shape)
@@ -145,11 +152,9 @@ class GaussianMixture:
     def _mix(self, log_joint: Tensor, offsets: Tensor) -> Tensor:
         """Σ_k p(k|x) offset_k [B, D], the offsets [B, K, D] turned back from the components' axes."""
         offsets = log_joint.softmax(1)[:, :, None] * offsets
-        return (
-            offsets.sum(1)
-            if self.axes is None
-            else torch.einsum("bke,kde->bd", offsets, self.axes.to(offsets))
-        )
+        if self.axes is None:
+            return offsets.sum(1)
+        return torch.einsum("bke,kde->bd", offsets, self.axes.to(offsets))
 
     def _changed(self, **parts) -> "GaussianMixture":
         other = copy.copy(self)
@@ -180,8 +185,7 @@ class Empirical:
 
     def noised(self, t: int, schedule: NoiseSchedule) -> "Empirical":
         """q_t: N Gaussians of variance signal_t² std² + sigma_t² around signal_t y_n. One int t in 0…T."""
-        t = check_t(t, schedule.T).item()
-        signal, sigma = schedule.signal[t].item(), schedule.sigma[t].item()
+        signal, sigma = _at_one_time(t, schedule)
         return Empirical(signal * self.data, math.hypot(signal * self.std, sigma))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -228,10 +232,11 @@ class Empirical:
         check_batch(x, "x", self.data.shape[1:])
         var = signal**2 * self.std**2 + sigma**2
         if (var == 0).any():
-            raise ValueError(
-                "a finite data set has no density at t = 0 (std = 0): use t ≥ 1, or give it a std"
-            )
-        wide = torch.float32 if x.device.type == "mps" else torch.float64  # MPS has no float64
+            raise ValueError("a finite data set has no density at t = 0: use t ≥ 1, or give it a std")
+        # float64 can afford the expansion, which is a fast matrix product; MPS has float32 only
+        wide, mode = torch.float64, "use_mm_for_euclid_dist"
+        if x.device.type == "mps":
+            wide, mode = torch.float32, "donot_use_mm_for_euclid_dist"
         y = self.data.to(x.device).flatten(1)
         # ‖x − signal y‖² = signal² ‖x/signal − y‖²; the floor keeps it finite at zero SNR (all weights alike)
         scale = signal.to(wide).clamp(min=1e-12).reshape(-1, 1).expand(len(x), 1)
@@ -241,9 +246,7 @@ class Empirical:
         for i in range(0, len(x), rows):
             at = x[i : i + rows].flatten(1).to(wide) / scale[i : i + rows]
             columns = y.split(max(1, self.PIECE // y.shape[1]))
-            distance = torch.cat(
-                [torch.cdist(at, c.to(wide), compute_mode="donot_use_mm_for_euclid_dist") for c in columns], 1
-            )
+            distance = torch.cat([torch.cdist(at, c.to(wide), compute_mode=mode) for c in columns], 1)
             log_weight = -0.5 * sharpness[i : i + rows] * distance**2
             log_sums.append(log_weight.logsumexp(1))
             means.append(log_weight.softmax(1).to(y.dtype) @ y)

@@ -27,10 +27,8 @@ def q_step(
     check_data(x_prev, "x_prev")
     t = check_t(t, schedule.T, lowest=1)
     noise = noise_like(x_prev, generator) if noise is None else check_data(noise, "noise", x_prev.shape)
-    return (
-        per_example(schedule.alpha[t].sqrt(), x_prev) * x_prev
-        + per_example(schedule.beta[t].sqrt(), x_prev) * noise
-    )
+    keep, add = (per_example(table[t].sqrt(), x_prev) for table in (schedule.alpha, schedule.beta))
+    return keep * x_prev + add * noise
 
 
 def q_marginal(x0: Tensor, t, schedule: NoiseSchedule) -> Gaussian:
@@ -89,8 +87,6 @@ def q_posterior(x0: Tensor, x_t: Tensor, t, schedule: NoiseSchedule, s=None) -> 
     signal, sigma = schedule.signal, schedule.sigma
     fresh = -torch.expm1(schedule.log_snr[t] - schedule.log_snr[s])  # 1 − r without cancellation
     weight_x0 = signal[s] * fresh
-    weight_x_t = (
-        signal[t] * sigma[s] ** 2 / (signal[s] * sigma[t] ** 2)
-    )  # r signal_s/signal_t, finite at zero SNR too
+    weight_x_t = signal[t] * sigma[s] ** 2 / (signal[s] * sigma[t] ** 2)  # finite at zero SNR too
     mean = per_example(weight_x0, x0) * x0 + per_example(weight_x_t, x0) * x_t
     return Gaussian(mean, per_example(sigma[s] ** 2 * fresh, x0))

@@ -31,9 +31,7 @@ class Gaussian:
         var = check_data(torch.as_tensor(self.var, dtype=mean.dtype, device=mean.device), "var")
         fits = var.ndim == mean.ndim and all(v in (1, m) for v, m in zip(var.shape, mean.shape, strict=True))
         if var.ndim > 0 and not fits:
-            raise ValueError(
-                f"var must be one number or broadcast to mean, {list(mean.shape)}; got {list(var.shape)}"
-            )
+            raise ValueError(f"var must be one number or fit mean, {list(mean.shape)}; got {list(var.shape)}")
         if (var < 0).any():
             raise ValueError(f"var must not be negative; its smallest value is {var.min().item()}")
         object.__setattr__(self, "mean", mean)
@@ -51,9 +49,7 @@ class Gaussian:
 
     def _check_density(self, what: str) -> None:
         if (self.var == 0).any():
-            raise ValueError(
-                f"{what} needs a variance above 0: this Gaussian is a point mass and has no density"
-            )
+            raise ValueError(f"{what} needs a variance above 0: a point mass has no density")
 
 
 def kl(p: Gaussian, q: Gaussian) -> Tensor:
@@ -66,9 +62,7 @@ def kl(p: Gaussian, q: Gaussian) -> Tensor:
     p._check_density("kl")
     q._check_density("kl")
     if q.mean.ndim and p.mean.shape != q.mean.shape:
-        raise ValueError(
-            f"p and q must have the same shape; got {list(p.mean.shape)} and {list(q.mean.shape)}"
-        )
+        raise ValueError(f"p and q must have one shape; got {list(p.mean.shape)} and {list(q.mean.shape)}")
     excess = (p.var - q.var) / q.var
     spread = excess - torch.log1p(excess)
     return 0.5 * sum_over_data(spread + (p.mean - q.mean) ** 2 / q.var)

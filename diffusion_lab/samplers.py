@@ -40,14 +40,12 @@ def timesteps(schedule: NoiseSchedule, steps: int, spacing: str = "trailing") ->
     T = schedule.T
     if check_int(steps, "steps", 1) > T:
         raise ValueError(f"steps must be at most T = {T}; got {steps}")
-    if spacing == "trailing":
-        return [round(T * (steps - i) / steps) for i in range(steps + 1)]
-    if spacing != "log_snr":
+    if spacing not in ("trailing", "log_snr"):
         raise ValueError(f'spacing must be "trailing" or "log_snr"; got {spacing!r}')
+    if spacing == "trailing" or steps == 1:
+        return [round(T * (steps - i) / steps) for i in range(steps + 1)]
     log_snr = schedule.log_snr[1:]
-    low = (
-        log_snr[-1] if log_snr[-1].isfinite() else log_snr[-2]
-    )  # a zero-SNR end is at −∞: start from the step before
+    low = log_snr[log_snr.isfinite()][-1]  # a zero-SNR end is at −∞: start from the step before
     wanted = torch.linspace(low, log_snr[0], steps, dtype=torch.float64)
     times = (1 + (log_snr - wanted[:, None]).abs().argmin(1)).tolist()
     times[0] = T
@@ -111,8 +109,8 @@ def ddim(
     clip: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """DDIM (Song et al. 2021, eq. 12): x_s = signal_s x̂_0 + √(sigma_s² − η² ṽ) ε̂ + η √ṽ z, ṽ the variance
-    of q(x_s|x_t, x_0).
+    """DDIM (Song, Meng & Ermon 2021, eq. 12): x_s = signal_s x̂_0 + √(sigma_s² − η² ṽ) ε̂ + η √ṽ z, ṽ the
+    variance of q(x_s|x_t, x_0).
 
     eta = 0 draws nothing: the same x_T gives the same sample. eta = 1 is `ddpm` with the small variance.
     x_T, timesteps and clip are as there; after clipping, ε̂ is derived again from x̂_0. Raises ValueError
@@ -134,15 +132,9 @@ def ddim(
 def _pairs(timesteps, schedule: NoiseSchedule) -> Iterator[tuple[int, int]]:
     """(t, s) for each step; every t unless timesteps are given, which must fall strictly and lie in 0…T."""
     times = range(schedule.T, -1, -1) if timesteps is None else timesteps
-    times = check_t(
-        torch.as_tensor(list(times)) if not isinstance(times, int | Tensor) else times,
-        schedule.T,
-        name="timesteps",
-    )
-    if times.ndim == 0 or len(times) < 2 or not (times[1:] < times[:-1]).all():
-        raise ValueError(
-            f"timesteps must fall strictly, as those of timesteps(schedule, 50) do; got {times.tolist()}"
-        )
+    times = check_t(list(times) if isinstance(times, range) else times, schedule.T, name="timesteps")
+    if times.ndim == 0 or len(times) < 2 or not (times.diff() < 0).all():
+        raise ValueError(f"timesteps must fall, as those of timesteps(schedule, 50) do; got {times.tolist()}")
     return pairwise(times.tolist())
 
 

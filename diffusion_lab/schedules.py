@@ -40,22 +40,16 @@ class NoiseSchedule:
     def __post_init__(self):
         signal, sigma = _table(self.signal, "signal"), _table(self.sigma, "sigma")
         if signal.shape != sigma.shape or len(signal) < 2:
-            raise ValueError(
-                f"signal and sigma must both have T + 1 ≥ 2 entries; got {len(signal)} and {len(sigma)}"
-            )
+            raise ValueError(f"signal and sigma must have T + 1 ≥ 2 entries; got {len(signal)}, {len(sigma)}")
         if (signal < 0).any() or (sigma < 0).any():
             raise ValueError("signal and sigma must not be negative")
         if signal[0] != 1 or sigma[0] != 0:
-            raise ValueError(
-                f"t = 0 is clean data: signal[0] must be 1 and sigma[0] 0; got {signal[0]} and {sigma[0]}"
-            )
+            raise ValueError(f"signal[0] must be 1 and sigma[0] 0 (clean data); got {signal[0]}, {sigma[0]}")
         object.__setattr__(self, "signal", signal)
         object.__setattr__(self, "sigma", sigma)
         stuck = (~(self.log_snr[1:] < self.log_snr[:-1])).nonzero()  # written so that a NaN counts too
         if len(stuck):
-            raise ValueError(
-                f"the signal-to-noise ratio must fall at every step; it does not at t = {int(stuck[0]) + 1}"
-            )
+            raise ValueError(f"signal/sigma must fall at every step; it does not at t = {int(stuck[0]) + 1}")
 
     def __repr__(self) -> str:
         return f"NoiseSchedule({self.name!r}, T={self.T})"
@@ -111,9 +105,7 @@ class NoiseSchedule:
     def beta(self) -> Tensor:
         """β_t = sigma_t² − α_t sigma_{t−1}²: the *variance* one step adds; on a VP schedule, 1 − α_t. β_0 =
         0."""
-        share = -torch.expm1(
-            self.log_snr[1:] - self.log_snr[:-1]
-        )  # β_t/sigma_t² = 1 − SNR_t/SNR_{t−1}, without cancellation
+        share = -torch.expm1(self.log_snr.diff())  # β_t/sigma_t² = 1 − SNR_t/SNR_{t−1}, without cancellation
         return torch.cat([self.sigma.new_zeros(1), self.sigma[1:] ** 2 * share])
 
     @property
@@ -132,8 +124,8 @@ def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]
     tables.
 
     A real t, as an adaptive ODE solver asks for, is interpolated: log SNR and the total variance signal² +
-    sigma² linearly in t. Log SNR is infinite at t = 0 (and at a zero-SNR end), so in those two steps
-    sigma/signal (and signal/sigma) runs linearly instead.
+    sigma² linearly in t. In the step from t = 0, where log SNR is infinite, sigma/signal
+    runs linearly instead, and in the step to a zero-SNR end, signal/sigma.
     """
     t = check_t(t, schedule.T, real=True)
     if not t.is_floating_point():
@@ -144,6 +136,8 @@ def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]
     log_snr = torch.lerp(before, after, part)
     log_snr = torch.where(before.isinf(), after - 2 * part.log(), log_snr)
     log_snr = torch.where(after.isinf(), before + 2 * (1 - part).log(), log_snr)
+    one_step = before.isinf() & after.isinf()  # T = 1, from clean data to zero SNR: a straight line
+    log_snr = torch.where(one_step, 2 * ((1 - part) / part).log(), log_snr)
     variance = schedule.signal**2 + schedule.sigma**2
     scale = torch.lerp(variance[left], variance[left + 1], part)
     signal, sigma = (scale * log_snr.sigmoid()).sqrt(), (scale * (-log_snr).sigmoid()).sqrt()
@@ -219,14 +213,10 @@ def zero_terminal_snr(schedule: NoiseSchedule) -> NoiseSchedule:
     last to remove).
     """
     signal = schedule.signal[1:]
-    if not torch.allclose(
-        schedule.alpha_bar + schedule.sigma**2, torch.ones(1, dtype=torch.float64), rtol=0, atol=1e-9
-    ):
+    if ((schedule.alpha_bar + schedule.sigma**2 - 1).abs() > 1e-9).any():
         raise ValueError("schedule must be variance-preserving (signal² + sigma² = 1)")
     if schedule.T < 2:
-        raise ValueError(
-            "schedule must have T ≥ 2 steps: with one, the signal to keep is the signal to remove"
-        )
+        raise ValueError("schedule must have T ≥ 2: with one step, the signal to keep is the one to remove")
     signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
     signal = torch.cat([schedule.signal[:1], signal])
     sigma = ((1 - signal) * (1 + signal)).sqrt()

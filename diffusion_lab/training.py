@@ -11,19 +11,15 @@ the run that was never stopped.
 import dataclasses
 import json
 import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from . import data as datasets
+from .checkpoints import load_checkpoint, save_checkpoint
 from .checks import check_data, check_int, noise_like
 from .forward import q_sample
 from .schedules import SCHEDULES, NoiseSchedule, zero_terminal_snr
@@ -31,7 +27,6 @@ from .unet import MLP, ModelDenoiser, TinyUNet, check_label
 from .views import Prediction
 
 NETWORKS = {"TinyUNet": TinyUNet, "MLP": MLP}
-FORMAT = "diffusion_lab checkpoint 1"
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,6 @@ class Recipe:
     clip_norm: float = 1.0  # longest gradient: one bad batch cannot throw the weights away
     ema_decay: float = 0.999
     label_dropout: float = 0.1  # share of labels hidden, so that the same weights answer given(None)
-    augment: float = 0.0  # strength of the random distortion of images (`distort`); 0 is none
     precision: str = "fp32"  # or "bf16": matrix products and convolutions in bfloat16, the rest in float32
     seed: int = 0
 
@@ -70,8 +64,7 @@ class Recipe:
             check_int(getattr(self, name), name, lowest)
         for name in ("lr", "clip_norm"):
             self._check(name, lambda value: 0 < value < math.inf, "a number above 0")
-        for name in ("weight_decay", "augment"):
-            self._check(name, lambda value: 0 <= value < math.inf, "a number of at least 0")
+        self._check("weight_decay", lambda value: 0 <= value < math.inf, "a number of at least 0")
         for name in ("warmup", "beta2", "ema_decay", "label_dropout"):
             self._check(name, lambda value: 0 <= value < 1, "a number in [0, 1)")
 
@@ -215,21 +208,13 @@ def train(
         try:
             for step in range(history.step, recipe.steps):
                 # 1. A batch: x_0, t and ε give x_t, and the truth in the view that the network predicts
-                pick = torch.randint(len(x0), (recipe.batch,), generator=generator)
-                x, y = x0[pick], None if label is None else label[pick].long().to(device)
-                if recipe.augment:
-                    x = distort(x, recipe.augment, generator)
-                t = _draw_t(recipe, generator)
-                noise = noise_like(x, generator)
-                x_t = q_sample(x, t, schedule, noise)
-                target = getattr(Prediction(x_t, t, schedule, x, noise), recipe.predicts)
+                x_t, t, y, hidden, target = _draw_batch(recipe, x0, label, schedule, generator)
                 x_t, target = x_t.to(device, memory_format=layout), target.to(device)
-                hidden = torch.rand(recipe.batch, generator=generator) < recipe.label_dropout
 
                 # 2. The squared error, per example
                 _seed_dropout(recipe.seed + step, device)
                 with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                    value = net(x_t, t, y, None if y is None else hidden)
+                    value = net(x_t, t, y, hidden)
                 loss = (value.float() - target).square().flatten(1).mean(1)
 
                 # 3. One step of AdamW, one of the average
@@ -272,6 +257,16 @@ def learning_rate(step: int, recipe: Recipe) -> float:
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / (recipe.steps - warm)))
 
 
+def _draw_batch(recipe: Recipe, x0: Tensor, label, schedule: NoiseSchedule, generator: torch.Generator):
+    """x_t, t, the labels and which of them to hide (None without labels), and the target: the true view."""
+    pick = torch.randint(len(x0), (recipe.batch,), generator=generator)
+    t, noise = _draw_t(recipe, generator), noise_like(x0[pick], generator)
+    hidden = torch.rand(recipe.batch, generator=generator) < recipe.label_dropout
+    x_t = q_sample(x0[pick], t, schedule, noise)
+    target = getattr(Prediction(x_t, t, schedule, x0[pick], noise), recipe.predicts)
+    return x_t, t, *((None, None) if label is None else (label[pick], hidden)), target
+
+
 def _draw_t(recipe: Recipe, generator: torch.Generator) -> Tensor:
     """t [batch], each uniform in 1…T but spread evenly over the batch: the loss varies less between steps.
 
@@ -279,22 +274,6 @@ def _draw_t(recipe: Recipe, generator: torch.Generator) -> Tensor:
     """
     u = (torch.arange(recipe.batch) + torch.rand(recipe.batch, generator=generator)) / recipe.batch
     return (1 + (recipe.T * u).long()).clamp(max=recipe.T)  # rounding can make u = 1
-
-
-def distort(x: Tensor, strength: float, generator: torch.Generator | None = None) -> Tensor:
-    """Images [B, C, S, S], half of them turned, scaled, slanted and moved a little, as another hand might.
-
-    At strength 1 by at most 20°, 20 %, 0.3 and an eighth of the side. Between pixels it interpolates; beyond
-    the edge it is dark (−1), so this is for things on a dark ground. Half are left as they are, because
-    interpolation blurs, and the network must know sharp images too.
-    """
-    turn, scale, slant, right, down = strength * (2 * torch.rand(5, len(x), generator=generator) - 1)
-    left_alone = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
-    angle, scale = math.radians(20) * turn, 1 + 0.2 * scale
-    row1 = torch.stack([scale * angle.cos(), 0.3 * slant - scale * angle.sin(), right / 4], dim=1)
-    row2 = torch.stack([scale * angle.sin(), scale * angle.cos(), down / 4], dim=1)
-    grid = F.affine_grid(torch.stack([row1, row2], dim=1), list(x.shape), align_corners=False)
-    return torch.where(left_alone, x, F.grid_sample(x + 1, grid, align_corners=False) - 1)
 
 
 def _ema_update(decay: float):
@@ -344,85 +323,6 @@ def _check_training_data(data, recipe: Recipe) -> tuple[Tensor, Tensor | None]:
         raise ValueError("data must hold at least one example; got none")
     if recipe.network == "TinyUNet" and x0.abs().max() > 1:
         raise ValueError(f"data must be images in [-1, 1]; got values up to {x0.abs().max():g} in size")
-    if recipe.augment and x0.ndim != 4:
-        raise ValueError(f"augment must be 0 unless data are images [N, C, S, S]; got {list(x0.shape)}")
     if label is not None and label.shape != x0.shape[:1]:
         raise ValueError(f"label must have shape [{len(x0)}], one for each x0; got {list(label.shape)}")
     return x0.detach().cpu().float(), None if label is None else label.detach().cpu()
-
-
-# --- checkpoints ------------------------------------------------------------------------------------------
-
-
-def write_atomically(path, content: bytes) -> None:
-    """Writes beside the file and then replaces it: if the machine stops, the old one is there or the new."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def save_checkpoint(path, recipe: Recipe, net, ema, optimizer, generator, history: History) -> None:
-    """The whole state of a run in one safetensors file: plain numbers, nothing that runs when it is read."""
-    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
-    tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
-    for name, weight in net.named_parameters():
-        tensors |= {f"adam.{key}.{name}": value for key, value in optimizer.state[weight].items()}
-    tensors |= {
-        "generator": generator.get_state(),
-        "history.t": history.t[: history.step],
-        "history.loss": history.loss[: history.step],
-    }
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    metadata = {"format": FORMAT, "recipe": recipe.to_json()}
-    write_atomically(path, safetensors.torch.save(tensors, metadata))
-
-
-def read_safetensors(path, expected_format: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """(tensors, metadata) of a file of ours; ValueError for one that is missing, cut short or foreign."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{str(path)!r} must be a {expected_format!r} file; reading it: {error}") from error
-    if metadata.get("format") != expected_format:
-        found = metadata.get("format", "a safetensors file of other make")
-        raise ValueError(f"{str(path)!r} must be a {expected_format!r} file; it is {found!r}")
-    return tensors, metadata
-
-
-def load_checkpoint(path, recipe: Recipe, net, ema, optimizer, generator, history: History) -> None:
-    """Puts the state that `save_checkpoint` wrote into all that follows `recipe`.
-
-    Raises ValueError for a file that cannot be read, and for one that belongs to another recipe: it names the
-    first field that differs.
-    """
-    tensors, metadata = read_safetensors(path, FORMAT)
-    ours, theirs = dataclasses.asdict(recipe), json.loads(metadata["recipe"])
-    for name in ours | theirs:
-        if name not in ours or name not in theirs or ours[name] != theirs[name]:
-            expected = f"{name} = {ours.get(name)!r}, as the recipe has"
-            raise ValueError(f"{str(path)!r} must be a run with {expected}; it has {theirs.get(name)!r}")
-    net.load_state_dict(_part(tensors, "net."))
-    ema.load_state_dict(_part(tensors, "ema."))
-    for name, weight in net.named_parameters():
-        like = {"step": torch.empty((), device=weight.device), "exp_avg": weight, "exp_avg_sq": weight}
-        for key, tensor in like.items():
-            state = torch.empty_like(tensor, requires_grad=False)  # with the layout of the weight
-            optimizer.state[weight][key] = state.copy_(tensors[f"adam.{key}.{name}"])
-    generator.set_state(tensors["generator"])
-    history.step = len(tensors["history.t"])
-    history.t[: history.step] = tensors["history.t"]
-    history.loss[: history.step] = tensors["history.loss"]
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

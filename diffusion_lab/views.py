@@ -23,17 +23,15 @@ class Prediction:
 
         eps = (x_t − signal x0)/sigma,   v = signal eps − sigma x0,   score = −eps/sigma
 
-    (Ho et al. 2020, eq. 15; Salimans & Ho 2022, appendix D; Song et al. 2021, section 3.3). At t = 0 there
-    is no noise, so a view that would divide by sigma raises ValueError.
+    (Ho et al. 2020, eq. 15; Salimans & Ho 2022, appendix D; Song, Sohl-Dickstein et al. 2021). At t = 0
+    there is no noise, so a view that would divide by sigma raises ValueError.
     """
 
     x_t: Tensor
     t: Tensor | int | float
     schedule: NoiseSchedule
     x0: Tensor
-    known_eps: Tensor | None = (
-        None  # kept where it was given: recovering it from x0 would lose digits at low noise
-    )
+    _eps: Tensor | None = None  # kept where it was given: x0 would not give it back to the last digit
 
     @classmethod
     def from_x0(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
@@ -61,9 +59,8 @@ class Prediction:
         check_data(value, "value", x_t.shape)
         signal, sigma = signal_sigma(schedule, t, x_t)
         total = signal**2 + sigma**2
-        return cls(
-            x_t, t, schedule, (signal * x_t - sigma * value) / total, (sigma * x_t + signal * value) / total
-        )
+        x0, eps = (signal * x_t - sigma * value) / total, (sigma * x_t + signal * value) / total
+        return cls(x_t, t, schedule, x0, eps)
 
     @classmethod
     def from_score(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
@@ -80,8 +77,8 @@ class Prediction:
     @property
     def eps(self) -> Tensor:
         """ε̂ = (x_t − signal x̂_0)/sigma, the noise in x_t."""
-        if self.known_eps is not None:
-            return self.known_eps
+        if self._eps is not None:
+            return self._eps
         signal, sigma = signal_sigma(self.schedule, self.t, self.x_t)
         _check_not_zero(sigma, "eps", "sigma", self.t)
         return (self.x_t - signal * self.x0) / sigma

@@ -330,7 +330,7 @@ N = a_network(S)
         (lambda: elbo(N, X, S, noise=torch.zeros(3)), "noise must have shape"),
         (lambda: simple_loss(N, X, 0, S), "t must lie in 1…5"),
         (lambda: simple_loss(N, X, 2.5, S), "t must be an integer"),
-        (lambda: simple_loss(N, X, torch.tensor([1, 2]), S), "t has 2 entries"),
+        (lambda: simple_loss(N, X, torch.tensor([1, 2]), S), "t must have one entry"),
         (lambda: simple_loss(N, X, 2, S, noise=torch.zeros(2)), "noise must have shape"),
         (lambda: simple_loss(N, X * math.nan, 2, S), "x0 must be finite"),
         (lambda: simple_weights(S, "medium"), "variance must be"),

@@ -385,7 +385,7 @@ def test_a_finite_data_set_has_no_density_without_noise():
         lambda: E.denoiser(S)(x, 0),
         lambda: E.denoiser(S)(x, torch.tensor([1, 0, 2])),
     ):
-        with pytest.raises(ValueError, match=r"no density at t = 0 .*use t ≥ 1"):
+        with pytest.raises(ValueError, match=r"no density at t = 0: use t ≥ 1"):
             ask()
 
 
@@ -393,16 +393,16 @@ def test_a_finite_data_set_has_no_density_without_noise():
 @pytest.mark.parametrize(
     ("x", "t", "message"),
     [
-        (torch.zeros(3, 3), 5, r"x(_t)? must have shape \[B, 2\]"),
-        (torch.zeros(2), 5, r"x(_t)? must have shape \[B, 2\]"),
-        (torch.tensor(0.0), 5, r"x(_t)? must have shape \[B, 2\]"),
+        (torch.zeros(3, 3), 5, r"x(_t)? must be a batch of"),
+        (torch.zeros(2), 5, r"x(_t)? must be a batch of"),
+        (torch.tensor(0.0), 5, r"x(_t)? must be a batch of"),
         (torch.full((3, 2), math.nan), 5, "x(_t)? must be finite"),
         (torch.zeros(3, 2).long(), 5, "x(_t)? must be a floating-point tensor"),
         (torch.zeros(3, 2), 11, "t must lie in 0…10"),
         (torch.zeros(3, 2), -1, "t must lie in 0…10"),
         (torch.zeros(3, 2), True, "t must be an integer"),
-        (torch.zeros(3, 2), torch.ones(3, 1).long(), "t must be one time or have shape"),
-        (torch.zeros(3, 2), torch.tensor([1, 2]), "t has 2 entries"),
+        (torch.zeros(3, 2), torch.ones(3, 1).long(), "t must be an integer"),
+        (torch.zeros(3, 2), torch.tensor([1, 2]), "t must have one entry"),
     ],
 )
 def test_denoisers_refuse_bad_input(data, x, t, message):

@@ -1,4 +1,4 @@
-"""The explorers without a browser: what they show is what the package computes, and their code does what it says."""
+"""The explorers without a browser: they show what the package computes, and their code does what it says."""
 
 import inspect
 import math

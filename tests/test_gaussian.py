@@ -106,7 +106,7 @@ def test_a_point_mass_can_be_sampled_but_has_no_density():
 
 @pytest.mark.parametrize("var_shape", [(5,), (2, 5), (4, 5, 1), (1,)])
 def test_a_variance_that_only_broadcasts_by_luck_is_refused(var_shape):
-    with pytest.raises(ValueError, match="var must be one number or broadcast to mean"):
+    with pytest.raises(ValueError, match="var must be one number or fit mean"):
         Gaussian(torch.zeros(5, 5), torch.ones(var_shape))
 
 

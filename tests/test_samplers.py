@@ -400,11 +400,11 @@ def test_on_clipped_cosine_an_error_in_eps_explodes_and_the_same_error_in_v_does
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        ([0, 10], "timesteps must fall strictly"),
-        ([10, 5, 5, 0], "timesteps must fall strictly"),
-        ([10, 4, 5], "timesteps must fall strictly"),
-        ([10], "timesteps must fall strictly"),
-        (10, "timesteps must fall strictly"),
+        ([0, 10], "timesteps must fall"),
+        ([10, 5, 5, 0], "timesteps must fall"),
+        ([10, 4, 5], "timesteps must fall"),
+        ([10], "timesteps must fall"),
+        (10, "timesteps must fall"),
         ([11, 0], "timesteps must lie in 0…10"),
         ([10, -1], "timesteps must lie in 0…10"),
         ([10.0, 0.0], "timesteps must be an integer"),
@@ -440,7 +440,7 @@ def test_a_bad_option_is_refused(sampler, options, message):
 @pytest.mark.parametrize(
     ("x_T", "message"),
     [
-        (torch.full((2, 2), math.nan), "x_T must be finite; it holds 4"),
+        (torch.full((2, 2), math.nan), "x_T must be finite; 4"),
         (torch.zeros(2, 2).long(), "x_T must be a floating-point tensor"),
         (None, "x_T must be a floating-point tensor"),
     ],

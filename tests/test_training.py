@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from diffusion_lab import data, training
+from diffusion_lab import checkpoints, data, training
 from diffusion_lab.training import Recipe, train
 
 MLP = dict(data="moons", network="MLP", arguments=dict(width=16, depth=1), batch=32, T=100)
@@ -124,23 +124,6 @@ def test_t_is_uniform_from_1_to_T(T):
     assert (t[:, 1:] >= t[:, :-1]).all() or T == 1  # spread over the batch
 
 
-def test_distort_moves_half_of_the_images_a_little():
-    images, _ = data.digits()
-    generator = torch.Generator().manual_seed(0)
-    assert torch.allclose(training.distort(images, 0.0, generator), images, atol=1e-5)
-    moved = training.distort(images, 0.5, generator)
-    assert moved.shape == images.shape and moved.min() >= -1 - 1e-5 and moved.max() <= 1 + 1e-5
-    same = (moved == images).flatten(1).all(1).float().mean().item()
-    assert same == pytest.approx(0.5, abs=0.05)
-    far = (moved - images).square().mean() / (images[torch.randperm(len(images))] - images).square().mean()
-    assert 0 < far < 0.5
-    right = torch.full((1, 1, 8, 8), -1.0)
-    right[..., 4] = 1  # nothing but this column: its centre of mass stays near
-    columns = torch.stack([training.distort(right, 1.0, generator)[0, 0].add(1).sum(0) for _ in range(200)])
-    centre = (columns * torch.arange(8)).sum(1) / columns.sum(1)
-    assert centre.mean().item() == pytest.approx(4, abs=0.2) and (centre - 4).abs().max() < 2
-
-
 def test_the_average_is_the_one_computed_by_hand():
     seen = []
 
@@ -199,7 +182,7 @@ def test_the_target_is_the_view_the_network_predicts(predicts):
 
 
 def test_the_same_seed_gives_the_same_run_and_leaves_the_global_generator_alone():
-    recipe, digits = Recipe(**UNET, steps=4, augment=0.5), tiny_digits()
+    recipe, digits = Recipe(**UNET, steps=4), tiny_digits()
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = train(recipe, digits, progress=False)
@@ -245,11 +228,6 @@ def test_the_callback_gets_a_denoiser_that_works():
         (MLP, torch.zeros(4, 2, dtype=int), "data must be a floating-point tensor"),
         (MLP, torch.zeros(0, 2), "data must hold at least one example"),
         (MLP, torch.zeros(4, 3), r"x must be .*points \[B, 2\]"),
-        (
-            MLP | dict(augment=1.0),
-            None,
-            r"augment must be 0 unless data are images \[N, C, S, S\]; got \[100000, 2\]",
-        ),
         (UNET, torch.zeros(4, 1, 8, 8), "data must come with labels: the recipe's network has 10 classes"),
         (
             UNET,
@@ -311,7 +289,7 @@ def test_interrupted_at_once_it_still_answers(monkeypatch):
     assert result.denoiser(torch.zeros(3, 2), 50).x0.isfinite().all()
 
 
-@pytest.mark.parametrize(("fields", "given"), [(MLP, None), (UNET | dict(augment=0.5), "digits")])
+@pytest.mark.parametrize(("fields", "given"), [(MLP, None), (UNET, "digits")])
 def test_a_resumed_run_is_bit_for_bit_the_run_that_was_never_stopped(tmp_path, fields, given):
     given = tiny_digits() if given else None
     recipe, file = Recipe(**fields, steps=20), tmp_path / "runs" / "a.checkpoint"
@@ -404,7 +382,7 @@ def test_another_recipe_is_refused_by_the_field_that_differs(checkpoint):
 def test_a_checkpoint_written_by_another_version_is_named(checkpoint):
     tensors = safetensors.torch.load_file(checkpoint)
     fields = json.loads(Recipe(**MLP, steps=4).to_json()) | {"flux": 1}
-    metadata = {"format": training.FORMAT, "recipe": json.dumps(fields)}
+    metadata = {"format": checkpoints.FORMAT, "recipe": json.dumps(fields)}
     safetensors.torch.save_file(tensors, checkpoint, metadata)
     with pytest.raises(ValueError, match=r"a\.checkpoint' must be a run with flux = None, .* it has 1"):
         train(Recipe(**MLP, steps=4), progress=False, checkpoint=checkpoint, resume=True)

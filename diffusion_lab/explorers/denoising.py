@@ -128,8 +128,9 @@ def draw_images(states, guesses, noises, schedule, times):
     sheets = [[tiles(x, 4) for x in series] for series in (states, guesses, noises)]
     traces = [image(sheets[i][0], i + 1, 3.0 if i == 2 else 1.0) for i in range(3)]
     frames = [{i: {"z": sheets[i][k]} for i in range(3)} for k in range(len(states))]
-    panels = [panel(i + 1, THIRDS[i], (0, 1), TITLES[i], **hidden_axes(i + 1)) for i in range(3)]
-    return {"data": traces, "layout": layout(*panels, height=230)}, frames
+    thirds = [(0, 0.32), (0.34, 0.66), (0.68, 1)]
+    panels = [panel(i + 1, thirds[i], (0, 1), TITLES[i], **hidden_axes(i + 1)) for i in range(3)]
+    return {"data": traces, "layout": layout(*panels, height=176, margin=dict(l=4, r=4, t=28, b=12))}, frames
 
 
 def draw_points(states, guesses, noises, schedule, times):
@@ -142,7 +143,7 @@ def draw_points(states, guesses, noises, schedule, times):
     rings = np.concatenate([np.r_[r * np.cos(angle), np.nan] for r in (1, 2)])
     rings_y = np.concatenate([np.r_[r * np.sin(angle), np.nan] for r in (1, 2)])
     paths = torch.stack(states)[:, :N_TRAILS]  # [steps + 1, N_TRAILS, 2]
-    bold = dict(mode="lines+markers", line=dict(color=PALETTE["orange"], width=1.5), marker=dict(size=3))
+    bold = dict(mode="lines+markers", line=dict(color=PALETTE["vermillion"], width=2), marker=dict(size=3))
 
     traces = [
         dict(type="heatmap", x=ticks, y=ticks, **DENSITY),
@@ -158,7 +159,7 @@ def draw_points(states, guesses, noises, schedule, times):
         ),
         cloud(states[0], 1, "white", size=3),
         cloud(guesses[0], 2, "white", size=3),
-        cloud(noises[0], 3, PALETTE["sky"], size=3),
+        cloud(noises[0], 3, PALETTE["green"], size=3),
         dict(type="scatter", hoverinfo="skip", **bold),
     ]
     frames = []
@@ -174,8 +175,9 @@ def draw_points(states, guesses, noises, schedule, times):
         for trace, x in ((3, states[k]), (4, guesses[k]), (5, noises[k])):
             frames[-1][trace] = {"x": x[:, 0], "y": x[:, 1]}
     limits = (LIMIT, 1.2, 3.5)
-    panels = [panel(i + 1, THIRDS[i], (0, 1), TITLES[i], **plane(limits[i], i + 1)) for i in range(3)]
-    return {"data": traces, "layout": layout(*panels, height=320)}, frames
+    titles = [f"{TITLES[0]}, and three paths", *TITLES[1:]]
+    panels = [panel(i + 1, THIRDS[i], (0, 1), titles[i], **plane(limits[i], i + 1)) for i in range(3)]
+    return {"data": traces, "layout": layout(*panels, height=300)}, frames
 
 
 def density(mixture, points) -> np.ndarray:

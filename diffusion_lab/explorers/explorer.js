@@ -22,8 +22,8 @@ const CSS = `
   button { min-width: 2.4em; cursor: pointer; }
   :focus-visible { outline: 2px solid #56B4E9; outline-offset: 2px; }
   &.stale :is(.plot, .numbers) { opacity: .4; }
-  .numbers { display: flex; flex-wrap: wrap; gap: 2px 28px; margin: 4px 0; color: var(--quiet); }
-  .numbers b { display: inline-block; min-width: 5.5em; color: var(--jp-ui-font-color1, CanvasText); }
+  .numbers { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 2px 20px; }
+  .numbers { margin: 4px 0; color: var(--quiet); b { color: var(--jp-ui-font-color1, CanvasText); } }
   p { margin: 4px 0; } .sentence { min-height: 1.4em; } p.note:empty { display: none; }
   .warning, .error { padding: 4px 10px; border-left: 4px solid #E69F00; background: #E69F0022; }
   .error { border-color: #D55E00; background: #D55E0022; white-space: pre-wrap; }

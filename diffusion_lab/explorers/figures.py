@@ -5,7 +5,9 @@ import numpy as np
 
 from .core import GREY
 
-DENSITY = dict(colorscale="Viridis", showscale=False, hoverinfo="skip")
+DENSITY = dict(colorscale="Viridis", showscale=False, hoverinfo="skip", zsmooth="fast")
+# Powers of ten at the ticks, which plotly writes a quarter larger than it is told
+LOG = dict(type="log", dtick=1, exponentformat="power", tickfont=dict(size=10.4))
 INK = [[0, "#000000"], [1, "#ffffff"]]  # digits as in the data: −1 is black, +1 is white
 
 
@@ -34,11 +36,23 @@ def on(n: int) -> dict:
     return {} if n == 1 else dict(xaxis=f"x{n}", yaxis=f"y{n}")
 
 
-def plane(limit: float, n: int, ticks: bool = True) -> dict:
-    """The two axes of a square picture of [−limit, limit]², for panel n."""
-    axis = dict(range=[-limit, limit], zeroline=False, nticks=5, constrain="domain", showticklabels=ticks)
-    axis |= dict(showline=True, mirror=True)
-    return dict(xaxis=axis, yaxis=dict(**axis, scaleanchor="x" if n == 1 else f"x{n}"))
+def plane(limit: float, n: int, ticks: bool = True, below: str = "") -> dict:
+    """The two axes of a square picture of [−limit, limit]², for panel n; `below` stands under it."""
+    axis = dict(range=[-limit, limit], zeroline=False, constrain="domain", showticklabels=ticks)
+    axis |= dict(showline=True, mirror=True, dtick=1 if limit <= 2 else 2, tickcolor=GREY)
+    axis |= dict(ticks="outside" if ticks else "", ticklen=4)
+    xaxis = axis | (dict(title=title(below)) if below else {})
+    return dict(xaxis=xaxis, yaxis=dict(**axis, scaleanchor="x" if n == 1 else f"x{n}"))
+
+
+def title(words: str) -> dict:
+    """The words under an axis."""
+    return dict(text=words, standoff=2, font=dict(size=13))
+
+
+def colored(color: str, words: str) -> str:
+    """Words after a dash of that color: the words themselves stay legible, in a light and a dark theme."""
+    return f'<b style="color:{color}">—</b> {words}'
 
 
 def hidden_axes(n: int) -> dict:

@@ -12,7 +12,7 @@ from ..forward import q_marginal, q_sample
 from ..gaussian import Gaussian, kl
 from ..schedules import SCHEDULES, zero_terminal_snr
 from .core import PALETTE, Choice, Explorer, Scene, Slider, Toggle
-from .figures import cloud, hidden_axes, image, layout, on, panel, plane
+from .figures import LOG, cloud, colored, hidden_axes, image, layout, on, panel, plane, title
 
 COLORS = [PALETTE["blue"], PALETTE["vermillion"], PALETTE["green"]]
 NOT_NOISE = 0.05  # √ᾱ_T above which the sampler's start, pure noise, is visibly not what training ended with
@@ -86,29 +86,22 @@ class NoiseSchedules(Explorer):
 
     @staticmethod
     def panels(T, names):
-        axis = dict(title=dict(text="t", standoff=2, font=dict(size=13)), range=[-0.02 * T, 1.02 * T])
+        axis = dict(title=title("t"), range=[-0.02 * T, 1.02 * T])
         thirds = [(0.0, 0.28), (0.36, 0.64), (0.72, 1.0)]
         rows = [
-            panel(
-                1,
-                thirds[0],
-                (0.53, 1),
-                "β_t: variance added",
-                axis,
-                dict(type="log", dtick=1, exponentformat="power"),
-            ),
-            panel(2, thirds[1], (0.53, 1), "ᾱ_t: share of the data left", axis, dict(range=[-0.05, 1.05])),
-            panel(3, thirds[2], (0.53, 1), "log SNR (nats)", axis, dict(nticks=6)),
+            panel(1, thirds[0], (0.48, 1), "β_t: variance added", axis, LOG),
+            panel(2, thirds[1], (0.48, 1), "ᾱ_t: share of the data left", axis, dict(range=[-0.05, 1.05])),
+            panel(3, thirds[2], (0.48, 1), "log SNR (nats)", axis, dict(nticks=6)),
         ]
         for i, name in enumerate(names):
             left, right = thirds[i]
-            title = f'<b style="color:{COLORS[i]}">{name}</b>: x_t'
+            heading = colored(COLORS[i], f"{name}: x_t")
             rows += [
-                panel(4 + 2 * i, (left, left + 0.135), (0, 0.33), **hidden_axes(4 + 2 * i)),
-                panel(5 + 2 * i, (right - 0.135, right), (0, 0.33), **plane(2.5, 5 + 2 * i, ticks=False)),
-                dict(annotations=panel(0, (left, right), (0, 0.33), title)["annotations"]),
+                panel(4 + 2 * i, (left, left + 0.135), (0, 0.28), **hidden_axes(4 + 2 * i)),
+                panel(5 + 2 * i, (right - 0.135, right), (0, 0.28), **plane(2.5, 5 + 2 * i, ticks=False)),
+                dict(annotations=panel(0, (left, right), (0, 0.28), heading)["annotations"]),
             ]
-        return layout(*rows, height=440)
+        return layout(*rows, height=420, margin=dict(l=48, r=20, t=28, b=12))
 
     @staticmethod
     def lines(name, options, T, zero_snr, t):
@@ -170,7 +163,7 @@ def curves(schedules) -> list[dict]:
                     y=y,
                     mode="lines",
                     name=name,
-                    line=dict(color=color, width=2),
+                    line=dict(color=color, width=2, simplify=False),
                     **on(n),
                 )
             )

@@ -9,7 +9,7 @@ import torch
 from .. import data, pretrained
 from ..forward import q_sample
 from .core import PALETTE, Choice, Explorer, Scene, Slider
-from .figures import arrow_lines, arrows, grid, layout, on, panel, plane
+from .figures import DENSITY, LOG, arrow_lines, arrows, colored, grid, layout, on, panel, plane, title
 
 VIEWS = {"score": "score ∇ log q_t", "eps": "ε̂", "v": "v̂", "x0": "x̂₀"}
 COLORS = dict(zip(VIEWS, (PALETTE[c] for c in ("vermillion", "blue", "green", "purple")), strict=True))
@@ -21,6 +21,8 @@ SAYS = {
     "v": "v̂ = √ᾱ ε̂ − σ x̂₀: near ε̂ where there is little noise, near −x̂₀ where there is much.",
     "x0": "Each arrow points from x_t to x̂₀, the mean of all data that could lie behind it.",
 }
+ERROR_SAYS = "Each arrow is the network's error: what it says there, minus what is true."
+ARROW_NOTE, EDGE_NOTE = "arrows: scaled anew at each t", "white line: the edge of the data"
 LIMIT = 2.0  # the plane is [−LIMIT, LIMIT]²
 FIELD, ARROWS = 41, 15  # points along it: of the colours, and of the arrows
 EMPTY = 0.01  # a place counts as empty where the density is below this share of its highest value
@@ -63,7 +65,7 @@ class ScoreAndEps(Explorer):
             positions=times,
             frames=frames,
             numbers=numbers,
-            sentences=SAYS[view],
+            sentences=ERROR_SAYS if shown_by == "learned − exact" else SAYS[view],
             code=[self.lines(view, t) for t in times],
             alt=f"Left, {view} as arrows over the density of x_t. Middle, its error. Right, sizes over t.",
             digits=2,
@@ -71,18 +73,23 @@ class ScoreAndEps(Explorer):
 
     @staticmethod
     def panels(view, shown_by):
-        log_axis = dict(type="log", exponentformat="power", dtick=1)
-        t_axis = dict(log_axis, title=dict(text="t", standoff=2, font=dict(size=13)))
-        size = panel(3, (0.74, 1), (0.03, 1), "size (rms) over t", t_axis, log_axis)
+        size = panel(3, (0.74, 1), (0, 1), "size (rms); dotted: learned", LOG | dict(title=title("t")), LOG)
         for name, (t, up) in LABELS.items():
             y = np.log10(np.interp(t, everything()["times"], everything()["sizes"]["exact"][name]))
             place = dict(xref="x3", yref="y3", x=np.log10(t), y=y, yshift=up, showarrow=False)
-            size["annotations"].append(dict(text=name, font=dict(color=COLORS[name], size=13), **place))
+            size["annotations"].append(dict(text=colored(COLORS[name], name), font=dict(size=13), **place))
         return layout(
-            panel(1, (0, 0.29), (0.03, 1), f"{VIEWS[view]}, {shown_by}", **plane(LIMIT, 1)),
-            panel(2, (0.335, 0.625), (0.03, 1), f"error of the learned {VIEWS[view]}", **plane(LIMIT, 2)),
+            panel(1, (0, 0.29), (0, 1), f"{VIEWS[view]}, {shown_by}", **plane(LIMIT, 1, below=ARROW_NOTE)),
+            panel(
+                2,
+                (0.335, 0.625),
+                (0, 1),
+                f"error of the learned {VIEWS[view]}",
+                **plane(LIMIT, 2, below=EDGE_NOTE),
+            ),
             size,
-            height=340,
+            height=310,
+            margin=dict(l=48, r=20, t=28, b=48),
         )
 
     @staticmethod
@@ -112,10 +119,10 @@ def fields(vectors, tails) -> list[dict]:
     """Left, arrows over the density; middle, the error, and the line inside which there is data."""
     ticks, _ = grid(LIMIT, FIELD)
     square = dict(x=ticks, y=ticks, hoverinfo="skip")
-    bar = dict(x=0.63, y=0.5, len=1, thickness=10, nticks=5)
+    bar = dict(x=0.63, y=0.5, len=1, thickness=10, ypad=0, nticks=5)
     edge = dict(coloring="none", type="constraint", operation="=", value=255 * EMPTY)
     return [
-        dict(type="heatmap", **square, colorscale="Viridis", showscale=False),
+        dict(type="heatmap", x=ticks, y=ticks, **DENSITY),
         arrows(tails, vectors, 1, "white"),
         dict(type="heatmap", **square, zmin=0, colorscale="Cividis", colorbar=bar, **on(2)),
         dict(

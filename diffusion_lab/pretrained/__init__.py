@@ -12,8 +12,9 @@ import safetensors.torch
 import torch
 
 from .. import data
+from ..checkpoints import read_safetensors, write_atomically
 from ..forward import q_sample
-from ..training import Recipe, Result, read_safetensors, write_atomically
+from ..training import Recipe, Result
 from ..unet import ModelDenoiser
 
 FOLDER = Path(__file__).parent
