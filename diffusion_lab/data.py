@@ -65,10 +65,9 @@ def toy_mixture():
     Five blobs of different place, width and weight, lopsided on purpose: a swapped axis, a flipped sign or
     a forgotten weight is seen at once. -> exact.GaussianMixture
     """
-    means = torch.tensor([[-0.6, 0.5], [0.1, 0.7], [0.7, 0.1], [0.2, -0.6], [-0.5, -0.3]])
-    stds = torch.tensor([0.08, 0.06, 0.06, 0.08, 0.10])
-    weights = torch.tensor([0.30, 0.10, 0.15, 0.20, 0.25])
-    return GaussianMixture(means, stds, weights=weights)
+    means = [[-0.6, 0.5], [0.1, 0.7], [0.7, 0.1], [0.2, -0.6], [-0.5, -0.3]]
+    stds, weights = [0.08, 0.06, 0.06, 0.08, 0.10], [0.30, 0.10, 0.15, 0.20, 0.25]
+    return GaussianMixture(torch.tensor(means, dtype=torch.float64), stds, weights=weights)
 
 
 TOYS = {f.__name__: f for f in (moons, swiss_roll, checkerboard, rings, mixture)}

@@ -80,13 +80,13 @@ class Denoising(Explorer):
             frames=frames,
             numbers=numbers,
             sentences=[says(k, t, row, steps) for k, (t, row) in enumerate(zip(times, numbers, strict=True))],
-            code=self.lines(source, label, sampler, steps, seed),
+            code=[self.lines(source, label, sampler, steps, seed, k) for k in range(steps + 1)],
             alt="Three panels side by side: the state x_t, the guess x̂₀ and the noise guess ε̂.",
             digits=3,
         )
 
     @staticmethod
-    def lines(source, label, sampler, steps, seed):
+    def lines(source, label, sampler, steps, seed, k):
         shape = f"({N_IMAGES}, 1, 8, 8)" if source == "digits" else f"({N_POINTS}, 2)"
         name = "digits" if source == "digits" else "mixture"
         given = f".given({None if label == 'any' else label})" if source == "digits" else ""
@@ -103,7 +103,9 @@ class Denoising(Explorer):
                 f"x_T = samplers.p_sample_prior({shape}, model.schedule, generator)",
                 f"times = samplers.timesteps(model.schedule, {steps})",
                 f"run = list(samplers.{sampler}(denoiser, x_T, model.schedule, times, generator=generator))",
-                "run[k].prediction.x0, run[k].prediction.eps      # at every step k, before it is taken",
+                f"run[{k}].prediction    # its x_t, x0 and eps: before step {k + 1} is taken"
+                if k < steps
+                else "run[-1].x    # the sample",
             ]
         )
 

@@ -14,7 +14,7 @@ from .figures import DENSITY, LOG, arrow_lines, arrows, colored, grid, layout, o
 VIEWS = {"score": "score ∇ log q_t", "eps": "ε̂", "v": "v̂", "x0": "x̂₀"}
 COLORS = dict(zip(VIEWS, (PALETTE[c] for c in ("vermillion", "blue", "green", "purple")), strict=True))
 # Where each curve's name stands: at which t, and how many pixels off
-LABELS = dict(score=(4, -14), eps=(300, 14), v=(8, 16), x0=(4, 12))
+LABELS = dict(score=(4, -14), eps=(110, 14), v=(20, -20), x0=(4, 12))
 SAYS = {
     "score": "The score points uphill. It grows like 1/σ, until the noise is narrower than the blobs.",
     "eps": "ε̂ = −σ · score points away from the data. It stays near 1, until the noise drowns in the blobs.",
