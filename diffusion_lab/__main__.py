@@ -14,7 +14,7 @@ from .training import Recipe, check_device, train
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, 2 for a mistake of the caller's, 130 when interrupted."""
+    """The command line; returns the exit status: 0, 2 for a caller's mistake, 130 when interrupted."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)

@@ -1,7 +1,7 @@
 """Checkpoints: the whole state of a training run in one file, written so that it is never half there.
 
-A safetensors file holds plain numbers, and nothing that runs when it is read, as a pickle may. A file that is
-cut short, of other make, or of another recipe is a ValueError that says so.
+A safetensors file holds plain numbers, and nothing that runs when it is read, as a pickle may. A file that
+is cut short, of other make, or of another recipe is a ValueError that says so.
 """
 
 import json
@@ -64,8 +64,8 @@ def read_safetensors(path, expected_format: str) -> tuple[dict[str, Tensor], dic
 def load_checkpoint(path, recipe, net, ema, optimizer, generator, history) -> None:
     """Puts the state that `save_checkpoint` wrote into all that follows `recipe`.
 
-    Raises ValueError for a file that cannot be read, and for one that belongs to another recipe: it names the
-    first field that differs.
+    Raises ValueError for a file that cannot be read, and for one that belongs to another recipe: it names
+    the first field that differs.
     """
     tensors, metadata = read_safetensors(path, FORMAT)
     ours, theirs = json.loads(recipe.to_json()), json.loads(metadata["recipe"])

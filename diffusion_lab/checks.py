@@ -41,8 +41,7 @@ def check_int(value, name: str, lowest: int) -> int:
 
 
 def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> Tensor:
-    """t as a tensor on the CPU, [] or [B], with every entry in lowest…T, and integer unless `real` is
-    allowed."""
+    """t on the CPU, [] or [B], every entry in lowest…T, and whole unless `real` is allowed."""
     expected = f"{name} must be an integer in {lowest}…{T}, or have shape [B] and hold such; got"
     try:
         tensor = torch.as_tensor(t).detach().cpu()
@@ -71,7 +70,9 @@ def sum_over_data(x: Tensor) -> Tensor:
 
 
 def noise_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Standard normal noise of x's shape. A CPU generator serves data on any device, so a seed means the
-    same there."""
+    """Standard normal noise of x's shape.
+
+    A CPU generator serves data on any device, so that a seed means the same there.
+    """
     device = generator.device if generator is not None else x.device
     return torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype).to(x.device)

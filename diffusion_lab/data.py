@@ -1,7 +1,7 @@
 """Data: five 2-D sets to look at, the 8×8 digits, and your own images. All of it is scaled to [−1, 1].
 
-``moons, swiss_roll, checkerboard, rings, mixture`` each map ``(n, generator=None)`` to points [n, 2] float32.
-Images are [N, C, H, W] float32, labels [N] int64. Nothing here touches the network.
+``moons, swiss_roll, checkerboard, rings, mixture`` each map ``(n, generator=None)`` to points [n, 2]
+float32. Images are [N, C, H, W] float32, labels [N] int64. Nothing here touches the network.
 """
 
 import math
@@ -37,7 +37,7 @@ def swiss_roll(n, generator=None):
 
 
 def checkerboard(n, generator=None):
-    """Uniform on the 8 dark squares of a 4×4 board that fills [−1, 1]² exactly: edges, no noise. -> [n, 2]"""
+    """Uniform on the 8 dark squares of a 4×4 board that fills [−1, 1]²: edges, no noise. -> [n, 2]"""
     n, rand, _ = _draws(n, generator)
     column = (4 * rand(n)).long()
     row = 2 * (2 * rand(n)).long() + column % 2

@@ -97,8 +97,10 @@ class GaussianMixture:
         )
 
     def noised(self, t: int, schedule: NoiseSchedule) -> "GaussianMixture":
-        """q_t, the density of x_t: means signal_t μ_k, covariances signal_t² Σ_k + sigma_t² I. One int t in
-        0…T."""
+        """q_t, the density of x_t: means signal_t μ_k, covariances signal_t² Σ_k + sigma_t² I.
+
+        t in 0…T, one int.
+        """
         signal, sigma = _at_one_time(t, schedule)
         return self._changed(means=signal * self.means, var=signal**2 * self.var + sigma**2)
 
@@ -139,8 +141,10 @@ class GaussianMixture:
         return denoise
 
     def _components(self, x: Tensor, signal=1.0, sigma=0.0) -> tuple[Tensor, Tensor, Tensor]:
-        """log(w_k N_k(x)) [B, K]; x − signal μ_k along each component's own axes [B, K, D]; its variance
-        there."""
+        """Component by component: log(w_k N_k(x)) [B, K], and what it is made of.
+
+        That is x − signal μ_k along the component's own axes [B, K, D], and its variance there.
+        """
         check_batch(x, "x", self.means.shape[1:])
         away = x.flatten(1)[:, None] - signal * self.means.to(x).flatten(1)
         if self.axes is not None:

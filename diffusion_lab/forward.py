@@ -32,8 +32,10 @@ def q_step(
 
 
 def q_marginal(x0: Tensor, t, schedule: NoiseSchedule) -> Gaussian:
-    """All t steps at once: q(x_t|x_0) = N(signal_t x_0, sigma_t² I) (Ho et al. 2020, eq. 4). x0 [B, *D]; t
-    in 0…T, an int or [B]."""
+    """All t steps at once: q(x_t|x_0) = N(signal_t x_0, sigma_t² I) (Ho et al. 2020, eq. 4).
+
+    x0 [B, *D]; t in 0…T, an int or [B].
+    """
     check_data(x0, "x0")
     t = check_t(t, schedule.T)
     return Gaussian(per_example(schedule.signal[t], x0) * x0, per_example(schedule.sigma[t] ** 2, x0))
@@ -46,8 +48,7 @@ def q_sample(
     noise: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """x_t = signal_t x_0 + sigma_t ε, a draw from q(x_t|x_0) (Ho et al. 2020, eq. 4; with this noise,
-    section 3.2).
+    """A draw from q(x_t|x_0): x_t = signal_t x_0 + sigma_t ε (Ho et al. 2020, eq. 4 and section 3.2).
 
     x0 [B, *D]; t in 0…T, an int or [B]; noise is ε, of x0's shape, drawn unless given. -> [B, *D]. x_0
     comes back at t = 0.
@@ -59,8 +60,10 @@ def q_sample(
 
 
 def q_chain(x0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None = None) -> Tensor:
-    """The whole chain x_0, x_1, …, x_T, step by step with fresh noise in each: [T + 1, *x0.shape] (Ho et
-    al. 2020, eq. 2)."""
+    """The whole chain x_0, x_1, …, x_T, with fresh noise in each step (Ho et al. 2020, eq. 2).
+
+    -> [T + 1, *x0.shape], indexed by t.
+    """
     chain = [check_data(x0, "x0")]
     for t in range(1, schedule.T + 1):
         chain.append(q_step(chain[-1], t, schedule, generator=generator))

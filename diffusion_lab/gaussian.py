@@ -15,8 +15,7 @@ from .checks import check_data, noise_like, sum_over_data
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """N(mean, var · I): mean [B, *D]; `var` is the *variance*, one number or a tensor that broadcasts to
-    mean.
+    """N(mean, var · I): mean [B, *D]; `var` is the *variance*, one number or as wide as mean.
 
     A mean without any axis stands for the same number in every coordinate. A variance of 0 is a point mass:
     it can be sampled, but it has no density. Raises ValueError if var is negative, not finite, or does not

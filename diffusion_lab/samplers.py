@@ -21,8 +21,10 @@ from .views import Denoiser, Prediction
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One iteration of a sampler: t and x [B, *D] *after* it, the prediction that made it, the denoiser
-    calls so far."""
+    """One iteration of a sampler: where it led, and how.
+
+    t and x [B, *D] are those *after* it; prediction is what made it; calls counts the denoiser calls so far.
+    """
 
     t: int
     x: Tensor
@@ -57,8 +59,10 @@ def timesteps(schedule: NoiseSchedule, steps: int, spacing: str = "trailing") ->
 
 
 def p_sample_prior(shape, schedule: NoiseSchedule, generator: torch.Generator | None = None) -> Tensor:
-    """x_T ~ p(x_T) = N(0, (signal_T² + sigma_T²) I), float32, on the CPU: where every sampler starts. shape
-    is (B, *D)."""
+    """x_T ~ p(x_T) = N(0, (signal_T² + sigma_T²) I): where every sampler starts.
+
+    shape is (B, *D); float32, on the CPU.
+    """
     std = math.hypot(schedule.signal[-1], schedule.sigma[-1])
     return std * noise_like(torch.empty(shape), generator)
 
@@ -109,8 +113,9 @@ def ddim(
     clip: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """DDIM (Song, Meng & Ermon 2021, eq. 12): x_s = signal_s x̂_0 + √(sigma_s² − η² ṽ) ε̂ + η √ṽ z, ṽ the
-    variance of q(x_s|x_t, x_0).
+    """DDIM (Song, Meng & Ermon 2021, eq. 12): x_s = signal_s x̂_0 + √(sigma_s² − η² ṽ) ε̂ + η √ṽ z.
+
+    ṽ is the variance of q(x_s|x_t, x_0).
 
     eta = 0 draws nothing: the same x_T gives the same sample. eta = 1 is `ddpm` with the small variance.
     x_T, timesteps and clip are as there; after clipping, ε̂ is derived again from x̂_0. Raises ValueError

@@ -56,8 +56,7 @@ class NoiseSchedule:
 
     @classmethod
     def from_beta(cls, beta, name: str = "") -> "NoiseSchedule":
-        """Variance-preserving, from the variance β_t that each step adds: ᾱ_t = ∏ (1 − β_s) (Ho et al.
-        2020, eq. 2 and 4).
+        """Variance-preserving, from β_t: ᾱ_t = ∏ (1 − β_s) (Ho et al. 2020, eq. 2 and 4).
 
         beta: β_1 … β_T, or a whole table that starts with β_0 = 0. Raises ValueError for a β_t outside (0,
         1].
@@ -103,8 +102,7 @@ class NoiseSchedule:
 
     @property
     def beta(self) -> Tensor:
-        """β_t = sigma_t² − α_t sigma_{t−1}²: the *variance* one step adds; on a VP schedule, 1 − α_t. β_0 =
-        0."""
+        """β_t = sigma_t² − α_t sigma_{t−1}²: the *variance* one step adds (1 − α_t on VP). β_0 = 0."""
         share = -torch.expm1(self.log_snr.diff())  # β_t/sigma_t² = 1 − SNR_t/SNR_{t−1}, without cancellation
         return torch.cat([self.sigma.new_zeros(1), self.sigma[1:] ** 2 * share])
 
@@ -120,8 +118,9 @@ class NoiseSchedule:
 
 
 def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]:
-    """signal_t and sigma_t, shaped to multiply x [B, *D]. t: one time or [B]; integers are looked up in the
-    tables.
+    """signal_t and sigma_t, shaped to multiply x [B, *D].
+
+    t: one time or [B]; integers are looked up in the tables.
 
     A real t, as an adaptive ODE solver asks for, is interpolated: log SNR and the total variance signal² +
     sigma² linearly in t. In the step from t = 0, where log SNR is infinite, sigma/signal
@@ -205,8 +204,7 @@ def _check_unit(**values: float) -> None:
 
 
 def zero_terminal_snr(schedule: NoiseSchedule) -> NoiseSchedule:
-    """The same schedule, stretched so that nothing of the data is left at t = T (Lin et al. 2024, algorithm
-    1).
+    """The same schedule, stretched to leave nothing of the data at t = T (Lin et al. 2024, algorithm 1).
 
     signal is shifted to end at 0 and scaled to keep signal_1; t = 0 stays the data. Raises ValueError
     unless the schedule is variance-preserving and T ≥ 2 (with one step, the first signal to keep is the

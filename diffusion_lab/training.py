@@ -289,7 +289,7 @@ def _ema_update(decay: float):
 
 
 def _seed_dropout(seed: int, device: torch.device) -> None:
-    """Dropout draws from its device's default generator: reseeded each step, a resumed run draws the same."""
+    """Dropout draws from its device's default generator: reseeded each step, a resumed run is the same."""
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
         getattr(torch, device.type).manual_seed(seed)

@@ -42,8 +42,10 @@ class Prediction:
 
     @classmethod
     def from_eps(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
-        """From ε̂ = value: x̂_0 = (x_t − sigma ε̂)/signal (Ho et al. 2020, eq. 15). Raises ValueError where
-        signal = 0."""
+        """From ε̂ = value: x̂_0 = (x_t − sigma ε̂)/signal (Ho et al. 2020, eq. 15).
+
+        Raises ValueError where signal = 0.
+        """
         check_data(value, "value", x_t.shape)
         signal, sigma = signal_sigma(schedule, t, x_t)
         _check_not_zero(signal, "from_eps", "signal", t)
@@ -64,8 +66,7 @@ class Prediction:
 
     @classmethod
     def from_score(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
-        """From the score ∇ log q_t(x_t) = value: x̂_0 = (x_t + sigma² score)/signal (Tweedie; Efron 2011,
-        eq. 2.8).
+        """From the score = value: x̂_0 = (x_t + sigma² score)/signal (Tweedie's formula; Efron 2011).
 
         Raises ValueError where signal = 0.
         """
@@ -103,8 +104,9 @@ def _check_not_zero(table: Tensor, view: str, name: str, t) -> None:
 
 
 class Denoiser(Protocol):
-    """Anything that looks at x_t [B, *D] and t (one time or [B]; an ODE solver passes real times) and makes
-    a Prediction.
+    """Anything that looks at x_t [B, *D] and t, and makes a Prediction.
+
+    t is one time or [B]; an ODE solver passes real times.
 
     An exact mixture, an empirical data set, a network with its schedule, a guided wrapper of any of these:
     the samplers, the ELBO and the explorers cannot tell them apart.

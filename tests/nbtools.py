@@ -18,7 +18,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 LIMIT_MB = 700
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a random id; without its kernel it shows nothing anyway
 

@@ -7,8 +7,7 @@ import sys
 
 import nbformat
 import pytest
-from conftest import ROOT
-from nbtools import NOTEBOOKS, clean, dumps
+from nbtools import NOTEBOOKS, ROOT, clean, dumps
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 # A notebook is named after the module it teaches; these three have a name that says more to a newcomer.

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT
+from nbtools import ROOT
 
 from diffusion_lab import data, pretrained, samplers
 from diffusion_lab.forward import q_sample

@@ -1,4 +1,4 @@
-"""Explorers: figures with sliders on the lecture's own code. One file each; core.py holds what they share."""
+"""Explorers: figures with sliders on the code of the lecture. One file each; core.py is what they share."""
 
 from .denoising import Denoising
 from .noise_schedules import NoiseSchedules

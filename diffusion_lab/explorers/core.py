@@ -187,7 +187,7 @@ def text(value, digits: int = 4) -> str:
 
 
 def packed(value):
-    """`value` ready for JSON. Arrays become plotly's base64 typed arrays, in float32: enough for a screen."""
+    """`value` ready for JSON; arrays become plotly's base64 typed arrays, in float32."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "fiu":

@@ -131,13 +131,15 @@ def draw_images(states, guesses, noises, schedule, times):
     traces = [image(sheets[i][0], i + 1, 3.0 if i == 2 else 1.0) for i in range(3)]
     frames = [{i: {"z": sheets[i][k]} for i in range(3)} for k in range(len(states))]
     thirds = [(0, 0.32), (0.34, 0.66), (0.68, 1)]
-    panels = [panel(i + 1, thirds[i], (0, 1), TITLES[i], **hidden_axes(i + 1)) for i in range(3)]
+    panels = [
+        panel(i + 1, thirds[i], (0, 1), TITLES[i], **hidden_axes(i + 1, *sheets[i][0].shape))
+        for i in range(3)
+    ]
     return {"data": traces, "layout": layout(*panels, height=176, margin=dict(l=4, r=4, t=28, b=12))}, frames
 
 
 def draw_points(states, guesses, noises, schedule, times):
-    """Three clouds: x_t over its exact density and with a few paths, x̂₀ over the data's density, ε̂ over
-    N(0, I)."""
+    """Three clouds: x_t over its exact density, x̂₀ over that of the data, ε̂ over N(0, I)."""
     truth = data.toy_mixture()
     ticks, points = grid(LIMIT, 50)
     near, near_points = grid(1.2, 60)

@@ -12,8 +12,7 @@ INK = [[0, "#000000"], [1, "#ffffff"]]  # digits as in the data: −1 is black, 
 
 
 def panel(n: int, x, y, title: str = "", xaxis: dict | None = None, yaxis: dict | None = None) -> dict:
-    """Layout of axes number n in the rectangle x = (left, right), y = (bottom, top), shares of the
-    figure."""
+    """Layout of axes n in the rectangle x = (left, right), y = (bottom, top) of the figure."""
     name = "" if n == 1 else str(n)
     heading = dict(text=title, xref="paper", yref="paper", x=sum(x) / 2, y=y[1], showarrow=False)
     heading |= dict(xanchor="center", yanchor="bottom", yshift=3, font=dict(size=13))
@@ -55,14 +54,14 @@ def colored(color: str, words: str) -> str:
     return f'<b style="color:{color}">—</b> {words}'
 
 
-def hidden_axes(n: int) -> dict:
-    """The two axes of an image, for panel n: square pixels, the first row on top, no ticks."""
-    return dict(
-        xaxis=dict(visible=False, constrain="domain"),
-        yaxis=dict(
-            visible=False, autorange="reversed", scaleanchor="x" if n == 1 else f"x{n}", constrain="domain"
-        ),
-    )
+def hidden_axes(n: int, rows: int, columns: int) -> dict:
+    """The two axes of an image, for panel n: square pixels, the first row on top, no ticks.
+
+    The ranges are said, for plotly would turn an image upside down after a frame that is all NaN.
+    """
+    axis = dict(visible=False, constrain="domain")
+    yaxis = dict(range=[rows - 0.5, -0.5], scaleanchor="x" if n == 1 else f"x{n}")
+    return dict(xaxis=axis | dict(range=[-0.5, columns - 0.5]), yaxis=axis | yaxis)
 
 
 def cloud(points, n: int, color: str, size: float = 4) -> dict:
@@ -105,8 +104,7 @@ def tiles(images, columns: int) -> np.ndarray:
 
 
 def arrows(tail, vector, n: int = 1, color: str = GREY) -> dict:
-    """Arrows [N, 2] from tail by vector, as one line trace on axes n. See `arrow_lines` for the frames'
-    part."""
+    """Arrows [N, 2] from tail by vector, as one line trace on axes n (`arrow_lines` for a frame)."""
     line = dict(color=color, width=1.5)
     return dict(
         type="scatter", mode="lines", line=line, hoverinfo="skip", **arrow_lines(tail, vector), **on(n)

@@ -97,7 +97,7 @@ class NoiseSchedules(Explorer):
             left, right = thirds[i]
             heading = colored(COLORS[i], f"{name}: x_t")
             rows += [
-                panel(4 + 2 * i, (left, left + 0.135), (0, 0.28), **hidden_axes(4 + 2 * i)),
+                panel(4 + 2 * i, (left, left + 0.135), (0, 0.28), **hidden_axes(4 + 2 * i, 8, 8)),
                 panel(5 + 2 * i, (right - 0.135, right), (0, 0.28), **plane(2.5, 5 + 2 * i, ticks=False)),
                 dict(annotations=panel(0, (left, right), (0, 0.28), heading)["annotations"]),
             ]
@@ -132,7 +132,8 @@ def examples():
 def prior_bits(typical, schedule) -> float:
     """L_T = KL(q(x_T|x_0) ‖ N(0, I)), the mean over the data, in bits per dimension.
 
-    It is quadratic in x_0: the mean over all images is its value at their root mean square `typical` [1, *D].
+    It is quadratic in x_0: the mean over all images is its value at their root mean square `typical` [1,
+    *D].
     """
     nats = kl(q_marginal(typical, schedule.T, schedule), Gaussian(typical.new_zeros(()), 1.0))
     return nats.item() / (typical.numel() * np.log(2))
@@ -144,8 +145,7 @@ def finite(values) -> list:
 
 
 def curves(schedules) -> list[dict]:
-    """Three traces of markers, at the slider's t; then each schedule's β, ᾱ and log SNR. β_0 = 0 has no
-    logarithm."""
+    """Three traces of markers at the slider's t; then each schedule's β, ᾱ and log SNR."""
     marker = dict(size=9, color=COLORS[: len(schedules)], line=dict(width=1.5, color="white"))
     dots = [
         dict(type="scatter", mode="markers", marker=marker, cliponaxis=False, hoverinfo="skip", **on(n))

@@ -29,8 +29,7 @@ EMPTY = 0.01  # a place counts as empty where the density is below this share of
 
 
 class ScoreAndEps(Explorer):
-    """The main slider is t; the denoiser is the exact one of a 2-D mixture, or the network trained on draws
-    from it.
+    """The main slider is t; the denoiser is that of a 2-D mixture, exact or learned from draws.
 
     Numbers, all root-mean-square over x_t ~ q_t and per coordinate: the size of each view (exact), and the
     network's error in the view shown, where there is data (x_t ~ q_t) and where there is none (grid points
@@ -107,8 +106,7 @@ class ScoreAndEps(Explorer):
 
 
 def arrows_of(view: str, shown_by: str) -> np.ndarray:
-    """The vectors to draw, [60, ARROWS², 2]. x̂₀ is a place, so its arrows lead there from the points of
-    the grid."""
+    """The vectors to draw, [60, ARROWS², 2]; for x̂₀, which is a place, the way there."""
     learned, exact = everything()["fields"]["learned"][view], everything()["fields"]["exact"][view]
     if shown_by == "learned − exact":
         return learned - exact
@@ -137,8 +135,7 @@ def fields(vectors, tails) -> list[dict]:
 
 
 def curves(view: str) -> list[dict]:
-    """The size of each view over t, exact (solid) and learned (dotted), and last the marker of the present
-    t."""
+    """The size of each view over t, exact solid and learned dotted; last, a marker at the present t."""
     times, sizes, lines = everything()["times"], everything()["sizes"], []
     for name in VIEWS:
         line = dict(color=COLORS[name], width=3.5 if name == view else 1.5)

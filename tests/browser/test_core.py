@@ -23,6 +23,8 @@ from labtools import (
 from playwright.sync_api import expect
 from wave_explorer import Wave
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture
 def root(page, jupyterlab):

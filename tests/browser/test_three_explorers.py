@@ -1,0 +1,360 @@
+"""The three explorers, live in a JupyterLab: every control by keyboard; shown is what Python computes.
+
+The notebook is opened once; every test leaves the controls as it found them.
+"""
+
+import re
+import time
+from types import SimpleNamespace
+
+import pytest
+from labtools import (
+    control,
+    drawing,
+    explorer,
+    number_box,
+    numbers,
+    open_notebook,
+    run_all,
+    settled,
+    words,
+    write_notebook,
+)
+from playwright.sync_api import expect
+
+from diffusion_lab.explorers import Denoising, NoiseSchedules, ScoreAndEps
+
+pytestmark = pytest.mark.browser
+
+# The state of each explorer at the start: one in which every control matters to the picture.
+START = {
+    NoiseSchedules: dict(first="linear", second="cosine", third="sigmoid", T=100, t=60),
+    Denoising: dict(source="digits", label="3", steps=10, step=4),
+    ScoreAndEps: dict(view="score", shown_by="exact", t=300),
+}
+EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
+
+# For each control: the keys (or what is typed into its number box) and the value they lead to; the last
+# move leads back to the start.
+SPACE, UP, DOWN, LEFT, RIGHT = " ", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"
+TYPED = "type "
+MOVES = {
+    (NoiseSchedules, "first"): [(DOWN, "quadratic"), ("l", "linear")],
+    (NoiseSchedules, "second"): [(UP, "quadratic"), ("Home", "none"), ("c", "cosine")],
+    (NoiseSchedules, "third"): [("Home", "none"), ("s", "sigmoid")],
+    (NoiseSchedules, "T"): [(LEFT, 90), (RIGHT, 100), ("End", 1000), (TYPED + "100", 100)],
+    (NoiseSchedules, "beta_T"): [(RIGHT, 0.03), ("End", 0.5), (TYPED + "0.02", 0.02)],
+    (NoiseSchedules, "s"): [(RIGHT, 0.012), ("Home", 0.0), (TYPED + "0.008", 0.008)],
+    (NoiseSchedules, "tau"): [(LEFT, 0.9), ("End", 2.0), (TYPED + "1", 1.0)],
+    (NoiseSchedules, "zero_snr"): [(SPACE, True), (SPACE, False)],
+    (NoiseSchedules, "t"): [(RIGHT, 61), ("Home", 0), ("End", 100), (LEFT, 99), (TYPED + "60", 60)],
+    (Denoising, "source"): [(UP, "mixture, learned"), (UP, "mixture, exact"), ("d", "digits")],
+    (Denoising, "label"): [(DOWN, "4"), ("Home", "any"), ("3", "3")],
+    (Denoising, "sampler"): [(DOWN, "ddpm"), (UP, "ddim")],
+    (Denoising, "steps"): [(RIGHT, 11), (LEFT, 10), ("End", 50), (TYPED + "10", 10)],
+    (Denoising, "seed"): [(RIGHT, 1), ("End", 99), ("Home", 0), (TYPED + "42", 42), (TYPED + "0", 0)],
+    (Denoising, "step"): [(LEFT, 3), ("End", 10), ("Home", 0), (TYPED + "4", 4)],
+    (ScoreAndEps, "view"): [(DOWN, "eps"), ("End", "x0"), ("v", "v"), ("Home", "score")],
+    (ScoreAndEps, "shown_by"): [(DOWN, "learned"), (DOWN, "learned − exact"), ("Home", "exact")],
+    (ScoreAndEps, "t"): [(RIGHT, 309), ("Home", 1), ("End", 1000), (TYPED + "288", 291)],
+}
+
+
+@pytest.fixture(scope="module")
+def lab(browser, jupyterlab):
+    """One page with one notebook; `find(cls)` is an explorer on it, `python(code)` runs a cell below them."""
+    cells = ["from diffusion_lab.explorers import Denoising, NoiseSchedules, ScoreAndEps"]
+    cells += [
+        f"{cls.__name__.lower()} = {cls.__name__}(**{START[cls]})\n{cls.__name__.lower()}" for cls in START
+    ]
+    path = write_notebook(jupyterlab.root / "three_explorers.ipynb", *cells, "pass")
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(f"page error: {error}"))
+    page.on("console", lambda m: m.type == "error" and errors.append(f"console: {m.text} {m.location}"))
+    page.on("requestfailed", lambda request: errors.append(f"request: {request.url} {request.failure}"))
+    seen = jupyterlab.log.stat().st_size
+    open_notebook(page, jupyterlab, path)
+    run_all(page)
+    last = page.locator(".jp-CodeCell").last
+
+    def find(cls):
+        root = explorer(page, list(START).index(cls))
+        settled(root)
+        return root
+
+    def python(code):
+        """Run `code` in the last cell; returns what it printed."""
+        prompt = last.locator(".jp-InputArea-prompt")
+        before = prompt.inner_text()
+        last.locator(".cm-content").fill(code)
+        last.locator(".cm-content").press("Control+Enter")
+        expect(prompt).not_to_have_text(before)
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
+        return "".join(last.locator(".jp-OutputArea-output").all_text_contents())
+
+    def complaints():
+        """All that went wrong since the last time it was asked."""
+        nonlocal seen
+        with jupyterlab.log.open("rb") as log:
+            log.seek(seen)
+            new = log.read().decode()
+        seen += len(new.encode())
+        found = errors + [new] * ("Traceback" in new)
+        errors.clear()
+        return found
+
+    yield SimpleNamespace(page=page, find=find, python=python, complaints=complaints)
+    context.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_wrong(request):
+    """After each test: no error on the page, in the console or in the server's log; the notebook intact."""
+    yield
+    if "lab" in request.fixturenames:
+        lab = request.getfixturevalue("lab")
+        assert not lab.complaints()
+        for cls in START:
+            assert words(lab.find(cls), "error") == ""
+        assert lab.page.locator(".jp-Cell").count() == len(START) + 2, "a key went to the notebook"
+        assert lab.page.locator(".jp-Dialog").count() == 0
+
+
+def values(root, cls) -> dict:
+    """What the inputs on the page say."""
+    said = {}
+    for name, c in cls.controls.items():
+        if c.kind == "slider":
+            said[name] = (int if c.whole else float)(number_box(root, name).input_value())
+        else:
+            widget = control(root, name)
+            said[name] = widget.is_checked() if c.kind == "toggle" else widget.input_value()
+    return said
+
+
+def move(root, name: str, keys: str):
+    """Press a key on a control, or type into its number box, and wait for the answer."""
+    if keys.startswith(TYPED):
+        box = number_box(root, name)
+        box.press("Control+a")
+        box.press_sequentially(keys.removeprefix(TYPED))
+        box.press("Enter")
+    else:
+        control(root, name).press(keys)
+    settled(root)
+
+
+def drawn(root, *, unlike=None, like=None) -> str:
+    """The drawing, once it is another than `unlike` or the same as `like`."""
+    deadline = time.monotonic() + 5
+    while (now := drawing(root)) == unlike or (like is not None and now != like):
+        assert time.monotonic() < deadline, "the drawing did not change" if unlike else "another drawing"
+        time.sleep(0.02)
+    return now
+
+
+def assert_shows(root, cls, state: dict):
+    """The page says what a fresh explorer with these control values says."""
+    twin = cls(**state)
+    frame = twin._frame
+    assert {name: getattr(twin, name) for name in state} == state
+    assert numbers(root) == twin.numbers
+    for role, field in [("sentence", "sentences"), ("warning", "warning"), ("code", "code")]:
+        assert words(root, role) == twin.shown.at(field, frame)
+    expect(root.locator(".plot")).to_have_accessible_name(twin.shown.at("alt", frame))
+
+
+def test_every_control_is_moved_here():
+    assert set(MOVES) == {(cls, name) for cls in START for name in cls.controls}
+
+
+@pytest.mark.parametrize("cls, name", MOVES, ids=[f"{cls.__name__}-{name}" for cls, name in MOVES])
+def test_by_keyboard(lab, cls, name):
+    root = lab.find(cls)
+    state, first = values(root, cls), drawing(root)
+    before, picture = dict(state), first
+    assert_shows(root, cls, state)
+    for keys, value in MOVES[cls, name]:
+        move(root, name, keys)
+        state[name] = value
+        assert values(root, cls) == state
+        assert_shows(root, cls, state)
+        picture = drawn(root, unlike=picture)
+    assert state == before
+    drawn(root, like=first)
+
+
+@EVERY
+def test_buttons_by_keyboard(lab, cls):
+    root, (main,) = lab.find(cls), (name for name, c in cls.controls.items() if c.main)
+    state, picture = values(root, cls), drawing(root)
+    positions = cls(**state).shown.positions
+    k = positions.index(state[main])
+    for title, key, step in [
+        ("step forward", "Enter", 1),
+        ("step back", " ", -1),
+        ("step back", "Enter", -1),
+    ]:
+        root.get_by_role("button", name=title).press(key)
+        settled(root)
+        k += step
+        state[main] = positions[k]
+        assert values(root, cls) == state
+        assert_shows(root, cls, state)
+        picture = drawn(root, unlike=picture)
+    root.get_by_role("button", name="play").press("Enter")
+    expect(control(root, main)).to_have_value(re.compile(rf"^(?!{k}$|{k + 1}$)"))  # two frames on
+    root.get_by_role("button", name="pause").press(" ")
+    settled(root)
+    state = values(root, cls)
+    assert_shows(root, cls, state)
+    assert positions.index(state[main]) > k + 1
+    drawn(root, unlike=picture)
+    move(root, main, f"{TYPED}{START[cls][main]}")
+
+
+@EVERY
+def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
+    root, name = lab.find(cls), cls.__name__.lower()
+    (main,) = (key for key, c in cls.controls.items() if c.main)
+    state, picture = values(root, cls), drawing(root)
+    assert lab.python(f"print({name}.describe())").rstrip() == cls(**state).describe()
+    changed = {
+        NoiseSchedules: dict(T=50, t=20, third="quadratic", zero_snr=True, tau=0.5),
+        Denoising: dict(source="mixture, learned", seed=5, step=9),
+        ScoreAndEps: dict(view="v", shown_by="learned", t=100),
+    }[cls]
+    lab.python(f"for key, value in {changed}.items():\n    setattr({name}, key, value)")
+    expected = {key: getattr(cls(**state | changed), key) for key in state}
+    expect(number_box(root, main)).to_have_value(str(expected[main]))
+    settled(root)
+    assert values(root, cls) == expected
+    assert_shows(root, cls, expected)
+    drawn(root, unlike=picture)
+    lab.python(f"for key, value in {state}.items():\n    setattr({name}, key, value)")
+    expect(number_box(root, main)).to_have_value(str(state[main]))
+    settled(root)
+    drawn(root, like=picture)
+    assert values(root, cls) == state
+
+
+def test_the_warning_comes_and_goes(lab):
+    root = lab.find(NoiseSchedules)
+    warning = root.locator("[data-role=warning]")
+    expect(warning).to_contain_text("The end is not noise: linear (√ᾱ_T = 0.6).")  # T = 100
+    lab.python("noiseschedules.T = 1000")
+    expect(warning).to_have_text("")
+    lab.python("noiseschedules.T = 50")
+    expect(warning).to_be_visible()
+    expect(warning).to_contain_text("linear (√ᾱ_T = 0.78)")
+    lab.python("noiseschedules.T = 100; noiseschedules.t = 60")
+    settled(root)
+
+
+@EVERY
+def test_every_control_has_a_name_and_a_place_in_the_tab_order(lab, cls):
+    root, page = lab.find(cls), lab.page
+    cdp = page.context.new_cdp_session(page)
+    nth = f"document.querySelectorAll('.diffusion-lab-explorer')[{list(START).index(cls)}]"
+    node = cdp.send("Runtime.evaluate", {"expression": nth})["result"]["objectId"]
+    tree = cdp.send("Accessibility.queryAXTree", {"objectId": node})["nodes"]
+    roles = {"slider", "spinbutton", "combobox", "checkbox", "button", "DisclosureTriangle"}
+    names = [n["name"]["value"] for n in tree if not n["ignored"] and n["role"]["value"] in roles]
+    inputs = "input, select, button, summary"
+    assert len(names) == root.locator(inputs).count()
+    assert all(names) and len(set(names)) == len(names), names
+    for c in cls.controls.values():
+        assert (c.label or c.name) in names
+    walk = f"""node => [...node.querySelectorAll("{inputs}")].indexOf(document.activeElement)"""
+    root.locator(inputs).first.focus()
+    places = []
+    for _ in names:
+        places.append(root.evaluate(walk))
+        page.keyboard.press("Tab")
+    assert places == list(range(len(names)))  # as they stand on the page, and none is skipped
+    root.locator("summary").press("Enter")
+    expect(root.locator("[data-role=code]")).to_be_visible()
+    root.locator("summary").press("Enter")
+
+
+# For every piece of text in sight: its colour's contrast to what is behind it, as WCAG defines it.
+CONTRASTS = """root => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    const rgb = (...layers) => {  // layers of CSS colours, the lowest first
+        canvas.clearRect(0, 0, 1, 1);
+        for (const color of layers) { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); }
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+        .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const found = [];
+    for (const node of root.querySelectorAll("*")) {
+        const said = [...node.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join("").trim();
+        const style = getComputedStyle(node);
+        if (!/[\\p{L}\\p{N}]/u.test(said) || style.visibility === "hidden" || !node.getClientRects().length
+            || node.matches("style, option")) continue;
+        const behind = [];
+        for (let n = node; n; n = n.parentElement) behind.unshift(getComputedStyle(n).backgroundColor);
+        const color = node.namespaceURI.endsWith("svg") ? style.fill : style.color;
+        const [a, b] = [luminance(rgb("white", ...behind, color)), luminance(rgb("white", ...behind))];
+        found.push([said, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]);
+    }
+    return found;
+}"""
+
+
+def choose_theme(page, name: str):
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    page.get_by_role("menuitem", name="Theme", exact=True).hover()
+    page.get_by_role("menuitem", name=name, exact=True).click()
+    dark = str("Dark" not in name).lower()
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", dark)
+
+
+def test_words_are_legible_in_light_and_dark(lab):
+    tick = "getComputedStyle(document.querySelector('.diffusion-lab-explorer .xtick text')).fill"
+    was = lab.page.evaluate(tick)
+    try:
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            if "Dark" in theme:
+                choose_theme(lab.page, theme)
+                lab.page.wait_for_function(f"{tick} !== '{was}'")
+            for cls in START:
+                root = lab.find(cls)
+                found = root.evaluate(CONTRASTS)
+                said = [text for text, _ in found]
+                assert {cls.title, *numbers(root).values(), words(root, "sentence")} <= set(said)
+                assert len(said) > 20  # the figure's own words among them
+                pale = [(theme, cls.__name__, text, round(ratio, 2)) for text, ratio in found if ratio < 4.5]
+                assert not pale
+    finally:
+        choose_theme(lab.page, "JupyterLab Light")
+
+
+@EVERY
+def test_alone_from_the_disk(page, tmp_path, cls):
+    state = {name: getattr(cls(**START[cls]), name) for name in cls.controls}
+    path = cls(**state).to_html(tmp_path / "explorer.html")
+    page.context.set_offline(True)
+    page.goto(path.as_uri())
+    root = explorer(page)
+    settled(root)
+    assert_shows(root, cls, state)
+    picture = drawing(root)
+    (main,) = (name for name, c in cls.controls.items() if c.main)
+    for keys, value in MOVES[cls, main]:
+        move(root, main, keys)
+        state[main] = value
+        assert values(root, cls) == state
+        assert_shows(root, cls, state)
+        picture = drawn(root, unlike=picture)
+    others = [name for name in cls.controls if name != main]
+    for name in others:
+        expect(control(root, name)).to_be_disabled()
+    expect(root).to_contain_text(
+        f"Live in JupyterLab: {', '.join(cls.controls[name].label or name for name in others)}."
+    )
