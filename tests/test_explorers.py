@@ -211,5 +211,7 @@ def test_the_network_is_worse_where_there_is_no_data(view):
     explorer = ScoreAndEps(view=view)
     for t in (30, 100, 200, 300):
         explorer.t = t
-        inside, outside = (explorer.numbers[n] for n in ("error where there is data", "where there is none"))
+        inside, outside = (
+            explorer.numbers[n] for n in ("error where there is data", "error where there is none")
+        )
         assert float(outside) > 2 * float(inside)

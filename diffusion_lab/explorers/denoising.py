@@ -8,7 +8,7 @@ import torch
 
 from .. import data, pretrained, samplers
 from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider
-from .figures import DENSITY, cloud, grid, hidden_axes, image, layout, on, panel, plane, tiles
+from .figures import DENSITY, GAP, cloud, framed, grid, image, layout, on, panel, plane, tiles
 
 THIRDS = [(0.0, 0.3), (0.35, 0.65), (0.7, 1.0)]
 TITLES = ["x_t: the state", "x̂₀: what it seems to become", "ε̂: what it takes for noise"]
@@ -132,10 +132,10 @@ def draw_images(states, guesses, noises, schedule, times):
     frames = [{i: {"z": sheets[i][k]} for i in range(3)} for k in range(len(states))]
     thirds = [(0, 0.32), (0.34, 0.66), (0.68, 1)]
     panels = [
-        panel(i + 1, thirds[i], (0, 1), TITLES[i], **hidden_axes(i + 1, *sheets[i][0].shape))
-        for i in range(3)
+        panel(i + 1, thirds[i], (0, 1), TITLES[i], **framed(i + 1, *sheets[i][0].shape)) for i in range(3)
     ]
-    return {"data": traces, "layout": layout(*panels, height=176, margin=dict(l=4, r=4, t=28, b=12))}, frames
+    size = dict(height=176, margin=dict(l=4, r=4, t=28, b=12))
+    return {"data": traces, "layout": layout(*panels, plot_bgcolor=GAP, **size)}, frames
 
 
 def draw_points(states, guesses, noises, schedule, times):

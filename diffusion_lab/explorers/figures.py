@@ -8,6 +8,7 @@ from .core import GREY
 DENSITY = dict(colorscale="Viridis", showscale=False, hoverinfo="skip", zsmooth="fast")
 # Powers of ten at the ticks, which plotly writes a quarter larger than it is told
 LOG = dict(type="log", dtick=1, exponentformat="power", tickfont=dict(size=10.4))
+GAP = "#35618F"  # between images: no grey of theirs, and the same on a light and a dark page
 INK = [[0, "#000000"], [1, "#ffffff"]]  # digits as in the data: −1 is black, +1 is white
 
 
@@ -54,12 +55,13 @@ def colored(color: str, words: str) -> str:
     return f'<b style="color:{color}">—</b> {words}'
 
 
-def hidden_axes(n: int, rows: int, columns: int) -> dict:
-    """The two axes of an image, for panel n: square pixels, the first row on top, no ticks.
+def framed(n: int, rows: int, columns: int) -> dict:
+    """The two axes of an image, for panel n: square pixels, the first row on top, a line around them.
 
     The ranges are said, for plotly would turn an image upside down after a frame that is all NaN.
     """
-    axis = dict(visible=False, constrain="domain")
+    axis = dict(constrain="domain", showticklabels=False, showgrid=False, zeroline=False, ticks="")
+    axis |= dict(showline=True, mirror=True)
     yaxis = dict(range=[rows - 0.5, -0.5], scaleanchor="x" if n == 1 else f"x{n}")
     return dict(xaxis=axis | dict(range=[-0.5, columns - 0.5]), yaxis=axis | yaxis)
 

@@ -12,7 +12,7 @@ from ..forward import q_marginal, q_sample
 from ..gaussian import Gaussian, kl
 from ..schedules import SCHEDULES, zero_terminal_snr
 from .core import PALETTE, Choice, Explorer, Scene, Slider, Toggle
-from .figures import LOG, cloud, colored, hidden_axes, image, layout, on, panel, plane, title
+from .figures import LOG, cloud, colored, framed, image, layout, on, panel, plane, title
 
 COLORS = [PALETTE["blue"], PALETTE["vermillion"], PALETTE["green"]]
 NOT_NOISE = 0.05  # √ᾱ_T above which the sampler's start, pure noise, is visibly not what training ended with
@@ -97,7 +97,7 @@ class NoiseSchedules(Explorer):
             left, right = thirds[i]
             heading = colored(COLORS[i], f"{name}: x_t")
             rows += [
-                panel(4 + 2 * i, (left, left + 0.135), (0, 0.28), **hidden_axes(4 + 2 * i, 8, 8)),
+                panel(4 + 2 * i, (left, left + 0.135), (0, 0.28), **framed(4 + 2 * i, 8, 8)),
                 panel(5 + 2 * i, (right - 0.135, right), (0, 0.28), **plane(2.5, 5 + 2 * i, ticks=False)),
                 dict(annotations=panel(0, (left, right), (0, 0.28), heading)["annotations"]),
             ]

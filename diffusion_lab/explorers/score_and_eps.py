@@ -58,7 +58,7 @@ class ScoreAndEps(Explorer):
             frames.append({0: density, 1: arrow, 2: error, 3: density, len(traces) - 1: dot})
             numbers.append({f"rms {VIEWS[name]}": sizes["exact"][name][k] for name in VIEWS})
             numbers[-1]["error where there is data"] = errors["data"][k]
-            numbers[-1]["where there is none"] = errors["empty"][k] or "no such place"
+            numbers[-1]["error where there is none"] = errors["empty"][k] or "no such place"
         return Scene(
             figure={"data": traces, "layout": self.panels(view, shown_by)},
             positions=times,
