@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from close import assert_close
 from hypothesis import given
 from scipy import stats
 from test_schedules import PATHS, any_path, cosine, linear
@@ -23,10 +24,6 @@ NODES, WEIGHTS = torch.from_numpy(NODES), torch.from_numpy(WEIGHTS / WEIGHTS.sum
 
 def draw(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def close(a, b, rtol=1e-10, atol=1e-10):
-    torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
 
 
 def a_network(schedule, scale=0.5):
@@ -77,7 +74,7 @@ def test_on_gaussian_data_the_best_model_pays_the_entropy_and_the_prior_gap(name
     gap = kl_divergence(end, Normal(0 * sigma, (signal**2 + sigma**2).sqrt()))
     entropy = Normal(MEAN, torch.tensor(STD, dtype=torch.float64)).entropy()
     denoiser, variance = the_best(schedule)
-    close(expected_total(denoiser, schedule, variance), entropy + gap)
+    assert_close(expected_total(denoiser, schedule, variance), entropy + gap)
 
 
 @pytest.mark.parametrize("name", ["linear", "cosine", "ve", "flow"])
@@ -127,15 +124,17 @@ def test_the_prior_term_is_against_the_distribution_where_samplers_start(name):
     schedule, x0 = PATHS[name](10), draw(4, 3)
     signal, sigma = schedule.signal[-1], schedule.sigma[-1]
     q, p = Normal(signal * x0, sigma), Normal(0 * x0, (signal**2 + sigma**2).sqrt())
-    close(elbo(always(x0, schedule), x0, schedule).prior, kl_divergence(q, p).sum(1))
+    assert_close(elbo(always(x0, schedule), x0, schedule).prior, kl_divergence(q, p).sum(1))
 
 
 @pytest.mark.parametrize("name", PATHS)
 def test_knowing_x0_costs_nothing_on_the_way(name):
     schedule, x0 = PATHS[name](10), draw(4, 3)
     bound = elbo(always(x0, schedule), x0, schedule)
-    close(bound.diffusion, torch.zeros(4, 11).double(), atol=1e-14)
-    close(bound.reconstruction, -Normal(x0, schedule.beta[1].sqrt()).log_prob(x0).sum(1))  # L_0 uses β_1
+    assert_close(bound.diffusion, torch.zeros(4, 11).double(), atol=1e-14)
+    assert_close(
+        bound.reconstruction, -Normal(x0, schedule.beta[1].sqrt()).log_prob(x0).sum(1)
+    )  # L_0 uses β_1
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (4, 1, 2, 2)])
@@ -148,14 +147,14 @@ def test_terms_come_per_example_in_nats_with_nothing_at_t_0_and_1(shape, T):
     assert (bound.diffusion[:, :2] == 0).all() and (bound.diffusion[:, 2:] > 0).all()
     for term in (bound.prior, bound.reconstruction, bound.total, bound.bits_per_dim):
         assert term.shape == (B,)
-    close(bound.total, bound.prior + bound.diffusion.sum(1) + bound.reconstruction, rtol=1e-15)
-    close(bound.bits_per_dim * D * math.log(2), bound.total)
+    assert_close(bound.total, bound.prior + bound.diffusion.sum(1) + bound.reconstruction, rtol=1e-15)
+    assert_close(bound.bits_per_dim * D * math.log(2), bound.total)
 
 
 def test_bits_per_dim_are_bits_and_per_dimension():
     """A byte per pixel is 8 bits/dim, and T is no part of the unit."""
     bound = NegativeELBO(torch.zeros(2), torch.zeros(2, 50), torch.full((2,), 12 * math.log(256)), dims=12)
-    close(bound.bits_per_dim, torch.full((2,), 8.0), rtol=1e-6)
+    assert_close(bound.bits_per_dim, torch.full((2,), 8.0), rtol=1e-6)
 
 
 def test_an_example_is_worth_the_same_in_any_batch():
@@ -163,8 +162,8 @@ def test_an_example_is_worth_the_same_in_any_batch():
     together = elbo(a_network(schedule), x0, schedule, noise=noise)
     for i in range(4):
         alone = elbo(a_network(schedule), x0[i : i + 1], schedule, noise=noise[i : i + 1])
-        close(together.total[i : i + 1], alone.total)
-        close(together.diffusion[i : i + 1], alone.diffusion)
+        assert_close(together.total[i : i + 1], alone.total)
+        assert_close(together.diffusion[i : i + 1], alone.diffusion)
 
 
 def test_noise_is_drawn_anew_at_every_t_and_a_seed_repeats_it():
@@ -189,7 +188,7 @@ def test_the_small_variance_has_no_clamped_zero_at_t_1():
     """β̃_1 = 0: clamping it, as popular code does at 1e-20, would put an error of 1e-5 at 1e9 nats."""
     schedule, x0 = linear(10), draw(2, 3)
     costs = [elbo(always(x0 + error, schedule), x0, schedule).reconstruction for error in (0, 1e-5)]
-    close(*costs, rtol=0, atol=1e-5)
+    assert_close(*costs, rtol=0, atol=1e-5)
 
 
 # ---- L_simple ----------------------------------------------------------------------------------------------
@@ -205,9 +204,9 @@ def test_weighted_with_the_small_variance_l_simple_is_the_elbos_terms(schedule):
     x0, noise = draw(4, 3), draw(4, 3, seed=1)
     bound = elbo(a_network(schedule), x0, schedule, "small", noise=noise)
     weighted = simple_weights(schedule)[1:] * simple_terms(schedule, x0, noise)
-    close(weighted[:, 1:], bound.diffusion[:, 2:])
+    assert_close(weighted[:, 1:], bound.diffusion[:, 2:])
     constant = bound.reconstruction - weighted[:, 0]  # L_0 is a density: it has a constant besides
-    close(constant, -Normal(x0, schedule.beta[1].sqrt()).log_prob(x0).sum(1), rtol=1e-9)
+    assert_close(constant, -Normal(x0, schedule.beta[1].sqrt()).log_prob(x0).sum(1), rtol=1e-9)
 
 
 @given(any_path.filter(lambda schedule: schedule.snr[-1] > 0))
@@ -221,7 +220,7 @@ def test_weighted_with_the_large_variance_l_simple_is_the_elbo_up_to_a_constant(
     for t in range(2, schedule.T + 1):
         narrow = q_posterior(x0, x0, t, schedule).var.sqrt()
         constant = 3 * kl_divergence(Normal(0.0, narrow), Normal(0.0, schedule.beta[t].sqrt()))
-        close(rest[:, t - 2], constant.expand(4), rtol=1e-9)
+        assert_close(rest[:, t - 2], constant.expand(4), rtol=1e-9)
 
 
 def test_l_simple_is_a_sum_of_squares_with_a_gradient_and_one_time_per_example():
@@ -234,8 +233,8 @@ def test_l_simple_is_a_sum_of_squares_with_a_gradient_and_one_time_per_example()
     assert gradient.abs() > 0
     for i in range(3):
         alone = simple_loss(network, x0[i : i + 1], t[i].item(), schedule, noise[i : i + 1])
-        close(loss[i : i + 1], alone)
-    close(simple_loss(a_network(schedule, 0), x0, t, schedule, noise), (noise**2).sum(1))
+        assert_close(loss[i : i + 1], alone)
+    assert_close(simple_loss(a_network(schedule, 0), x0, t, schedule, noise), (noise**2).sum(1))
 
 
 def test_the_weights_are_zero_at_t_0_and_without_bound_where_eps_says_nothing():
@@ -267,7 +266,7 @@ def test_the_mass_of_a_level_is_the_normal_distributions_over_its_bin(levels, st
     x, mean = grid(levels), 0.2
     edges = torch.cat([x[:1] - math.inf, (x[1:] + x[:-1]) / 2, x[-1:] + math.inf])
     expected = torch.from_numpy(np.diff(stats.norm.cdf(edges.numpy(), mean, std)))
-    close(discretized_log_prob(x, torch.full_like(x, mean), std, levels).exp(), expected)
+    assert_close(discretized_log_prob(x, torch.full_like(x, mean), std, levels).exp(), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -294,7 +293,7 @@ def test_with_fine_bins_the_mass_is_the_density_times_the_width(levels, std):
     assert torch.equal(gaussian.diffusion, discretized.diffusion)
     width = 2 / (levels - 1)
     difference = discretized.reconstruction - gaussian.reconstruction
-    close(difference, torch.full((2,), -math.log(width)).double(), rtol=0, atol=width**2 / 0.1)
+    assert_close(difference, torch.full((2,), -math.log(width)).double(), rtol=0, atol=width**2 / 0.1)
 
 
 def test_masses_are_summed_over_the_data_and_do_not_mix_examples():
@@ -302,7 +301,7 @@ def test_masses_are_summed_over_the_data_and_do_not_mix_examples():
     mean = 0.3 * draw(2, 3, 2, 2)
     whole = discretized_log_prob(x0, mean, 0.2, 17)
     single = discretized_log_prob(x0.flatten(), mean.flatten(), 0.2, 17)
-    close(whole, single.reshape(2, -1).sum(1))
+    assert_close(whole, single.reshape(2, -1).sum(1))
 
 
 # ---- bad input ---------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from close import assert_close
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
@@ -21,10 +22,6 @@ from diffusion_lab.views import Prediction
 
 def draw(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def close(a, b, rtol=1e-10, atol=1e-10):
-    torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
 
 
 MEANS, WEIGHTS = draw(3, 2), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
@@ -58,8 +55,8 @@ def in_torch(means, covariances, weights) -> td.Distribution:
 def test_log_prob_is_that_of_torch_distributions():
     x = draw(20, 2)
     full, round_ = in_torch(MEANS, COVARIANCES, WEIGHTS), torch.diag_embed((STDS**2)[:, None].expand(3, 2))
-    close(MIXTURES["covariances"].log_prob(x), full.log_prob(x))
-    close(MIXTURES["stds"].log_prob(x), in_torch(MEANS, round_, WEIGHTS).log_prob(x))
+    assert_close(MIXTURES["covariances"].log_prob(x), full.log_prob(x))
+    assert_close(MIXTURES["stds"].log_prob(x), in_torch(MEANS, round_, WEIGHTS).log_prob(x))
 
 
 @pytest.mark.parametrize("t", [0, 1, 6, 10])
@@ -68,7 +65,7 @@ def test_the_noised_mixture_has_shrunken_means_and_covariances_with_noise_added(
     schedule, x = PATHS[name](10), draw(20, 2)
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     expected = in_torch(signal * MEANS, signal**2 * COVARIANCES + sigma**2 * torch.eye(2).double(), WEIGHTS)
-    close(MIXTURES["covariances"].noised(t, schedule).log_prob(x), expected.log_prob(x))
+    assert_close(MIXTURES["covariances"].noised(t, schedule).log_prob(x), expected.log_prob(x))
 
 
 @pytest.mark.parametrize("name", ["one dimension", "blurred"])
@@ -82,7 +79,7 @@ def test_the_density_integrates_to_one(name):
 def test_the_score_is_the_gradient_of_log_prob(mixture):
     x = points(mixture).requires_grad_()
     (gradient,) = torch.autograd.grad(mixture.log_prob(x).sum(), x)
-    close(mixture.score(x).detach(), gradient)
+    assert_close(mixture.score(x).detach(), gradient)
 
 
 @pytest.mark.parametrize("t", [1, 5, 10])
@@ -92,20 +89,20 @@ def test_the_score_of_the_noised_data_is_the_gradient_of_its_log_prob(mixture, m
     noised = mixture.noised(t, maker(10))
     x = points(noised).requires_grad_()
     (gradient,) = torch.autograd.grad(noised.log_prob(x).sum(), x)
-    close(noised.score(x).detach(), gradient)
+    assert_close(noised.score(x).detach(), gradient)
 
 
 def test_equal_covariances_along_every_axis_are_the_same_as_stds():
     full = GaussianMixture(MEANS, covariances=torch.diag_embed((STDS**2)[:, None].expand(3, 2)))
     short, x, schedule = GaussianMixture(MEANS, STDS), draw(20, 2), linear(10)
-    close(full.log_prob(x), short.log_prob(x))
-    close(full.score(x), short.score(x))
-    close(full.denoiser(schedule)(x, 4).x0, short.denoiser(schedule)(x, 4).x0)
+    assert_close(full.log_prob(x), short.log_prob(x))
+    assert_close(full.score(x), short.score(x))
+    assert_close(full.denoiser(schedule)(x, 4).x0, short.denoiser(schedule)(x, 4).x0)
 
 
 def test_weights_are_normalised():
     x = draw(20, 2)
-    close(GaussianMixture(MEANS, STDS, weights=10 * WEIGHTS).log_prob(x), MIXTURES["stds"].log_prob(x))
+    assert_close(GaussianMixture(MEANS, STDS, weights=10 * WEIGHTS).log_prob(x), MIXTURES["stds"].log_prob(x))
 
 
 # ---- the denoiser ------------------------------------------------------------------------------------------
@@ -120,8 +117,8 @@ def test_the_optimal_eps_is_minus_sigma_times_the_score(schedule, name, data):
     prediction = mixture.denoiser(schedule)(x_t, t)
     score, sigma = noised.score(x_t), schedule.sigma[t]
     lost = (schedule.signal[t] / sigma).item()  # digits that x_t − signal x̂_0 loses at low noise
-    close(prediction.eps, -sigma * score, atol=1e-10 + 1e-13 * lost)
-    close(prediction.score, score, atol=1e-10 + 1e-13 * lost / sigma.item())
+    assert_close(prediction.eps, -sigma * score, atol=1e-10 + 1e-13 * lost)
+    assert_close(prediction.score, score, atol=1e-10 + 1e-13 * lost / sigma.item())
 
 
 @pytest.mark.parametrize("maker", [linear, ve, flow])
@@ -131,7 +128,7 @@ def test_the_denoiser_is_tweedies_formula(mixture, maker):
     noised = mixture.noised(6, schedule)
     x_t = points(noised)
     tweedie = Prediction.from_score(noised.score(x_t), x_t, 6, schedule)
-    close(mixture.denoiser(schedule)(x_t, 6).x0, tweedie.x0, atol=1e-9)
+    assert_close(mixture.denoiser(schedule)(x_t, 6).x0, tweedie.x0, atol=1e-9)
 
 
 @pytest.mark.parametrize("t", [1, 5, 10])
@@ -163,7 +160,7 @@ def test_two_points_denoise_to_a_tanh(oracle):
     x = torch.linspace(-3, 3, 61, dtype=torch.float64)[:, None]
     for sigma in (0.3, 1.0, 2.0):
         schedule = NoiseSchedule([1, 1], [0, sigma])
-        close(data.denoiser(schedule)(x, 1).x0, torch.tanh(x / sigma**2))
+        assert_close(data.denoiser(schedule)(x, 1).x0, torch.tanh(x / sigma**2))
 
 
 @pytest.mark.parametrize("data", [MIXTURES["covariances"], Empirical(MEANS)], ids=["mixture", "data"])
@@ -171,13 +168,13 @@ def test_two_points_denoise_to_a_tanh(oracle):
 def test_where_no_signal_is_left_the_best_guess_is_the_mean(data, name):
     weights = WEIGHTS if isinstance(data, GaussianMixture) else torch.full((3,), 1 / 3, dtype=torch.float64)
     guess = data.denoiser(PATHS[name](10))(draw(4, 2), 10).x0
-    close(guess, (weights @ MEANS).expand(4, 2))
+    assert_close(guess, (weights @ MEANS).expand(4, 2))
 
 
 @every_mixture
 def test_without_noise_the_best_guess_is_what_is_seen(mixture):
     x = points(mixture)
-    close(mixture.denoiser(linear(10))(x, 0).x0, x)
+    assert_close(mixture.denoiser(linear(10))(x, 0).x0, x)
 
 
 @pytest.mark.parametrize("data", [*MIXTURES.values(), Empirical(MEANS)], ids=[*MIXTURES, "data"])
@@ -185,9 +182,9 @@ def test_a_batch_of_times_is_one_time_per_example(data):
     schedule, t = cosine(10), torch.tensor([1, 10, 4])
     x = points(data, 3)  # as many examples as components, and as axes or so
     denoise = data.denoiser(schedule)
-    close(denoise(x, t).x0, torch.cat([denoise(x[i : i + 1], t[i].item()).x0 for i in range(3)]))
+    assert_close(denoise(x, t).x0, torch.cat([denoise(x[i : i + 1], t[i].item()).x0 for i in range(3)]))
     real = t.double() - 0.5
-    close(denoise(x, real).x0, torch.cat([denoise(x[i : i + 1], real[i].item()).x0 for i in range(3)]))
+    assert_close(denoise(x, real).x0, torch.cat([denoise(x[i : i + 1], real[i].item()).x0 for i in range(3)]))
 
 
 @pytest.mark.parametrize("data", [MIXTURES["images"], Empirical(draw(5, 1, 2, 2))], ids=["mixture", "data"])
@@ -204,7 +201,7 @@ def test_image_shaped_data_is_its_flattened_self(data):
         (data.sample(4, torch.Generator().manual_seed(0)), flat.sample(4, torch.Generator().manual_seed(0))),
     ]:
         assert image.shape[1:] == (1, 2, 2)
-        close(image.flatten(1), other)
+        assert_close(image.flatten(1), other)
 
 
 @pytest.mark.parametrize("data", [MIXTURES["covariances"], Empirical(MEANS)], ids=["mixture", "data"])
@@ -231,8 +228,8 @@ def test_samples_have_the_moments_of_the_distribution(name):
     spread = torch.einsum("k,ki,kj->ij", weights, MEANS - mean, MEANS - mean)
     covariance = torch.einsum("k,kij->ij", weights, covariances) + spread
     x = mixture.sample(n, torch.Generator().manual_seed(0))
-    close(x.mean(0), mean, rtol=0, atol=5 * covariance.diagonal().max().sqrt().item() / math.sqrt(n))
-    close(x.mT.cov(), covariance, rtol=0, atol=12 * covariance.diagonal().max().item() / math.sqrt(n))
+    assert_close(x.mean(0), mean, rtol=0, atol=5 * covariance.diagonal().max().sqrt().item() / math.sqrt(n))
+    assert_close(x.mT.cov(), covariance, rtol=0, atol=12 * covariance.diagonal().max().item() / math.sqrt(n))
 
 
 def test_samples_follow_the_distribution_function():
@@ -249,7 +246,7 @@ def test_samples_follow_the_distribution_function():
 def test_a_finite_data_set_draws_its_own_examples_all_equally_often():
     draws = Empirical(MEANS).sample(30_000, torch.Generator().manual_seed(0))
     found, counts = draws.unique(dim=0, return_counts=True)
-    close(found, MEANS.unique(dim=0), atol=0)
+    assert_close(found, MEANS.unique(dim=0), atol=0)
     assert stats.chisquare(counts.numpy()).pvalue > 1e-3
 
 
@@ -278,24 +275,24 @@ def test_fit_finds_the_mean_and_the_covariance_of_each_class(shape):
         covariance = np.cov(group.T, bias=True) + ridge * np.eye(group.shape[1])
         normal = stats.multivariate_normal(group.mean(0), covariance)
         expected = torch.from_numpy(normal.logpdf(at.flatten(1).numpy()))
-        close(fitted.given(k).log_prob(at), expected, atol=1e-9)
+        assert_close(fitted.given(k).log_prob(at), expected, atol=1e-9)
         log_joint.append(expected + math.log(len(group) / 80))
-    close(fitted.log_prob(at), torch.stack(log_joint).logsumexp(0), atol=1e-9)
+    assert_close(fitted.log_prob(at), torch.stack(log_joint).logsumexp(0), atol=1e-9)
 
 
 def test_fit_without_labels_fits_one_gaussian_to_all():
     x = draw(50, 2)
-    close(GaussianMixture.fit(x).means, x.mean(0, keepdim=True))
+    assert_close(GaussianMixture.fit(x).means, x.mean(0, keepdim=True))
     constant = GaussianMixture.fit(torch.ones(5, 2))  # pixels that never change have only the ridge
-    close(constant.sample(2000, torch.Generator().manual_seed(0)).std().item(), 0.01, rtol=0.1)
+    assert_close(constant.sample(2000, torch.Generator().manual_seed(0)).std().item(), 0.01, rtol=0.1)
 
 
 @pytest.mark.parametrize("name", ["stds", "covariances", "images"])
 def test_given_a_label_one_component_is_left(name):
     mixture, x = MIXTURES[name], points(MIXTURES[name])
     alone = torch.stack([mixture.given(k).log_prob(x) for k in range(3)])
-    close(mixture.log_prob(x), (alone + mixture.weights.log()[:, None]).logsumexp(0))
-    close(mixture.given(1).given(0).log_prob(x), alone[1])
+    assert_close(mixture.log_prob(x), (alone + mixture.weights.log()[:, None]).logsumexp(0))
+    assert_close(mixture.given(1).given(0).log_prob(x), alone[1])
 
 
 # ---- a finite data set -------------------------------------------------------------------------------------
@@ -307,8 +304,10 @@ def test_a_finite_data_set_is_a_mixture_of_vanishing_std(schedule, data):
     y = draw(6, 2)
     ideal, mixture = Empirical(y), GaussianMixture(y, torch.full((6,), 1e-9))
     x_t = points(ideal.noised(t, schedule))
-    close(ideal.noised(t, schedule).log_prob(x_t), mixture.noised(t, schedule).log_prob(x_t), atol=1e-9)
-    close(ideal.denoiser(schedule)(x_t, t).x0, mixture.denoiser(schedule)(x_t, t).x0)
+    assert_close(
+        ideal.noised(t, schedule).log_prob(x_t), mixture.noised(t, schedule).log_prob(x_t), atol=1e-9
+    )
+    assert_close(ideal.denoiser(schedule)(x_t, t).x0, mixture.denoiser(schedule)(x_t, t).x0)
 
 
 @given(any_path, st.floats(0.01, 2), st.data())
@@ -317,8 +316,10 @@ def test_a_blurred_data_set_is_a_mixture_of_that_std(schedule, std, data):
     y = draw(6, 2)
     blurred, mixture = Empirical(y, std), GaussianMixture(y, torch.full((6,), std, dtype=torch.float64))
     x_t = points(blurred.noised(t, schedule))
-    close(blurred.noised(t, schedule).log_prob(x_t), mixture.noised(t, schedule).log_prob(x_t), atol=1e-9)
-    close(blurred.denoiser(schedule)(x_t, t).x0, mixture.denoiser(schedule)(x_t, t).x0)
+    assert_close(
+        blurred.noised(t, schedule).log_prob(x_t), mixture.noised(t, schedule).log_prob(x_t), atol=1e-9
+    )
+    assert_close(blurred.denoiser(schedule)(x_t, t).x0, mixture.denoiser(schedule)(x_t, t).x0)
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64])
@@ -326,8 +327,8 @@ def test_the_answer_does_not_depend_on_the_size_of_the_pieces(monkeypatch, piece
     data, schedule, x, t = Empirical(draw(30, 3)), linear(10), draw(11, 3, seed=1), torch.arange(11) % 10 + 1
     whole = data.denoiser(schedule)(x, t).x0, data.noised(4, schedule).log_prob(x)
     monkeypatch.setattr(Empirical, "PIECE", piece)
-    close(data.denoiser(schedule)(x, t).x0, whole[0], rtol=1e-14, atol=1e-14)
-    close(data.noised(4, schedule).log_prob(x), whole[1], rtol=1e-14, atol=1e-14)
+    assert_close(data.denoiser(schedule)(x, t).x0, whole[0], rtol=1e-14, atol=1e-14)
+    assert_close(data.noised(4, schedule).log_prob(x), whole[1], rtol=1e-14, atol=1e-14)
 
 
 def test_the_ideal_denoiser_is_right_in_float32_where_expanded_distances_are_wrong():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from close import assert_close
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -17,10 +18,6 @@ SHAPES = [(3,), (3, 3), (4, 1, 8, 8)]  # batch and data alike in size; an image
 
 def draw(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def close(a, b, atol=1e-10, rtol=1e-10):
-    torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
 
 
 def walk(schedule, s, t):
@@ -38,8 +35,8 @@ def walk(schedule, s, t):
 def test_the_moments_of_the_chain_are_those_of_the_closed_form(schedule):
     for t, (gain, var) in enumerate(walk(schedule, 0, schedule.T)):
         marginal = q_marginal(torch.full((1,), 0.7, dtype=torch.float64), t, schedule)
-        close(0.7 * gain, marginal.mean)
-        close(var, marginal.var.expand(1))
+        assert_close(0.7 * gain, marginal.mean)
+        assert_close(var, marginal.var.expand(1))
 
 
 @given(any_path, st.data(), st.floats(-1, 1))
@@ -53,7 +50,7 @@ def test_the_posterior_obeys_bayes_between_any_two_times(schedule, data, x0):
     x_s = posterior.mean + posterior.var.sqrt() * torch.linspace(-3, 3, 7, dtype=torch.float64)
     gain, var = walk(schedule, s, t)[-1]
     joint = Normal(gain * x_s, var.sqrt()).log_prob(x_t) + q_marginal(x0, s, schedule).log_prob(x_s)
-    close(posterior.log_prob(x_s), joint - q_marginal(x0, t, schedule).log_prob(x_t))
+    assert_close(posterior.log_prob(x_s), joint - q_marginal(x0, t, schedule).log_prob(x_t))
 
 
 @pytest.mark.parametrize("T", [2, 10, 1000])
@@ -68,7 +65,7 @@ def test_the_posterior_is_proportional_to_its_two_factors(name, T):
         gain, var = walk(schedule, s, t)[-1]
         factors = Normal(gain * x_s, var.sqrt()).log_prob(x_t) + q_marginal(x0, s, schedule).log_prob(x_s)
         difference = posterior.log_prob(x_s) - factors
-        close(difference, difference[:1].expand(9), atol=1e-10 * max(1.0, factors.abs().max().item()))
+        assert_close(difference, difference[:1].expand(9), atol=1e-10 * max(1.0, factors.abs().max().item()))
 
 
 @given(any_path, st.data())
@@ -80,8 +77,8 @@ def test_noising_back_the_posterior_gives_the_marginal_again(schedule, data):
     before, after = q_marginal(x0, t, schedule), q_marginal(x0, s, schedule)
     at_mean = q_posterior(x0, before.mean, t, schedule, s)
     slope = q_posterior(x0, before.mean + 1, t, schedule, s).mean - at_mean.mean
-    close(at_mean.mean, after.mean)
-    close(slope**2 * before.var + at_mean.var, after.var.expand(1), rtol=1e-9)
+    assert_close(at_mean.mean, after.mean)
+    assert_close(slope**2 * before.var + at_mean.var, after.var.expand(1), rtol=1e-9)
 
 
 @given(any_path, st.data())
@@ -104,10 +101,10 @@ def test_s_is_the_step_before_t_unless_given():
 def test_a_zero_snr_end_says_nothing_about_x0_nor_about_the_steps_before(name):
     schedule, x0 = PATHS[name](10), draw(4, 2)
     noise = draw(4, 2, seed=1)
-    close(q_sample(x0, 10, schedule, noise), noise)
+    assert_close(q_sample(x0, 10, schedule, noise), noise)
     posterior, marginal = q_posterior(x0, noise, 10, schedule), q_marginal(x0, 9, schedule)
-    close(posterior.mean, marginal.mean)
-    close(posterior.var, marginal.var)
+    assert_close(posterior.mean, marginal.mean)
+    assert_close(posterior.var, marginal.var)
 
 
 def test_posterior_variance_in_float32_keeps_its_digits_between_neighbouring_steps():

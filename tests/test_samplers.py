@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from close import assert_close
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -29,10 +30,6 @@ def draw(*shape, seed=0):
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def close(a, b, rtol=1e-10, atol=1e-10):
-    torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
 
 
 def always(x0, schedule):
@@ -110,7 +107,7 @@ def test_ddpm_and_ddim_with_eta_1_take_the_same_steps(schedule, data):
     ]
     for one, other in zip(*runs, strict=True):
         assert one.t == other.t
-        close(one.x, other.x)
+        assert_close(one.x, other.x)
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
@@ -136,8 +133,8 @@ def test_a_ddim_step_from_the_true_marginal_lands_on_the_true_marginal(schedule,
     (step,) = ddim(always(x0, schedule), x_t, schedule, [t, s], eta=eta, generator=seeded())
     drawn_std = eta * q_posterior(x0, x0, t, schedule, s).var.sqrt()
     mean, shifted = (step.x - drawn_std * torch.randn(2, 1, generator=seeded(), dtype=torch.float64))[:, 0]
-    close(mean, schedule.signal[s] * 0.7)
-    close((shifted - mean) ** 2 + drawn_std**2, schedule.sigma[s] ** 2)
+    assert_close(mean, schedule.signal[s] * 0.7)
+    assert_close((shifted - mean) ** 2 + drawn_std**2, schedule.sigma[s] ** 2)
 
 
 @pytest.mark.parametrize("times", [(10, 7), (5, 4), (2, 1)])
@@ -174,9 +171,11 @@ def test_clipping_bounds_x0_and_derives_eps_again(sampler):
         prediction = step.prediction
         assert prediction.x0.abs().max() == 1
         signal, sigma = signal_sigma(schedule, prediction.t, x_before)
-        close(signal * prediction.x0 + sigma * prediction.eps, x_before)
+        assert_close(signal * prediction.x0 + sigma * prediction.eps, x_before)
         if sampler is ddim:
-            close(step.x, schedule.signal[step.t] * prediction.x0 + schedule.sigma[step.t] * prediction.eps)
+            assert_close(
+                step.x, schedule.signal[step.t] * prediction.x0 + schedule.sigma[step.t] * prediction.eps
+            )
         x_before = step.x
 
 
@@ -187,7 +186,7 @@ def test_clipping_changes_nothing_that_lies_within(sampler):
         list(sampler(MIXTURE.denoiser(schedule), x_T, schedule, clip=clip, generator=seeded()))
         for clip in (None, 100.0)
     ]
-    close(runs[0][-1].x, runs[1][-1].x)
+    assert_close(runs[0][-1].x, runs[1][-1].x)
 
 
 def test_clipping_is_wrong_for_data_without_such_bounds():
@@ -197,7 +196,7 @@ def test_clipping_is_wrong_for_data_without_such_bounds():
         list(ddim(far.denoiser(schedule), draw(50, 2), schedule, timesteps(schedule, 20), clip=clip))[-1].x
         for clip in (None, 1.0)
     ]
-    close(ends[0].mean(0), far.means[0], rtol=0, atol=0.1)
+    assert_close(ends[0].mean(0), far.means[0], rtol=0, atol=0.1)
     assert ends[1].abs().max() <= 1
 
 
@@ -331,8 +330,8 @@ def test_every_path_samples_the_mixture(name, options):
     times = timesteps(schedule, 250, "log_snr" if name == "ve" else "trailing")
     *_, last = sampler(MIXTURE.denoiser(schedule), x_T, schedule, times, generator=seeded(), **options)
     truth = MIXTURE.sample(20_000, seeded(1))
-    close(last.x.mean(0), truth.mean(0), rtol=0, atol=0.08)
-    close(last.x.mT.cov(), truth.mT.cov(), rtol=0, atol=0.08)
+    assert_close(last.x.mean(0), truth.mean(0), rtol=0, atol=0.08)
+    assert_close(last.x.mT.cov(), truth.mT.cov(), rtol=0, atol=0.08)
     for axis in ([1.0, 0.0], [0.6, 0.8], [-0.8, 0.6]):
         along = torch.tensor(axis, dtype=torch.float64)
         assert stats.ks_2samp(last.x @ along, truth @ along).pvalue > 1e-3
@@ -363,7 +362,7 @@ def test_a_zero_snr_end_is_sampled_through_x0_or_v_and_not_through_eps(sampler, 
 
     runs = [list(sampler(d, x_T, schedule, generator=seeded()))[-1].x for d in (exact, seen_as("v"))]
     assert runs[0].isfinite().all()
-    close(*runs, atol=1e-8)
+    assert_close(*runs, atol=1e-8)
     for view in ("eps", "score"):
         with pytest.raises(ValueError, match=f"from_{view} divides by signal, which is 0 at t = 20"):
             list(sampler(seen_as(view), x_T, schedule))

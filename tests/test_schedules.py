@@ -50,7 +50,7 @@ any_path = st.builds(
 )  # zero_terminal_snr needs two steps
 
 
-def close(a, b, rtol=1e-10, atol=1e-12):
+def assert_close(a, b, rtol=1e-10, atol=1e-12):
     torch.testing.assert_close(
         torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64), rtol=rtol, atol=atol
     )
@@ -93,15 +93,15 @@ def test_linear_and_quadratic_are_linear_in_what_their_docstring_says():
     np.testing.assert_allclose(np.diff(linear(20).beta[1:], 2), 0, atol=1e-15)
     np.testing.assert_allclose(np.diff(quadratic(20).beta[1:].sqrt(), 2), 0, atol=1e-15)
     for schedule in (linear(20), quadratic(20)):
-        close(schedule.beta[[1, -1]], [1e-4, 0.02])
+        assert_close(schedule.beta[[1, -1]], [1e-4, 0.02])
 
 
 def test_sigmoid_bends_alpha_bar_along_a_tanh_from_1_to_0():
     """σ(x) = ½ + ½ tanh(x/2), so over −3…3 the whole curve is one tanh, whatever its rescaling was."""
     u = np.arange(101) / 100
     curve = 0.5 - np.tanh(3 * u - 1.5) / (2 * np.tanh(1.5))
-    close(sigmoid(100, max_beta=1.0).alpha_bar, curve)
-    close(sigmoid(100, start=-6, end=6, tau=2, max_beta=1.0).alpha_bar, curve)
+    assert_close(sigmoid(100, max_beta=1.0).alpha_bar, curve)
+    assert_close(sigmoid(100, start=-6, end=6, tau=2, max_beta=1.0).alpha_bar, curve)
     assert sigmoid(100).beta[-1].item() == pytest.approx(0.999, rel=1e-12)
 
 
@@ -130,22 +130,22 @@ def test_every_table_has_T_plus_1_float64_entries_and_no_nan(name, T):
 def test_makers_are_variance_preserving_and_beta_is_one_minus_alpha(name, T):
     schedule = SCHEDULES[name](T)
     assert schedule.name == name
-    close(schedule.signal**2 + schedule.sigma**2, torch.ones(T + 1))
-    close(schedule.beta, 1 - schedule.alpha)
-    close(schedule.alpha_bar, schedule.alpha.cumprod(0), rtol=1e-9)
+    assert_close(schedule.signal**2 + schedule.sigma**2, torch.ones(T + 1))
+    assert_close(schedule.beta, 1 - schedule.alpha)
+    assert_close(schedule.alpha_bar, schedule.alpha.cumprod(0), rtol=1e-9)
 
 
 @given(any_path)
 def test_composing_the_steps_gives_the_tables(schedule):
     """x_t = √α_t x_{t−1} + √β_t ε: what one step does to the signal and to the variance of the noise."""
-    close(schedule.alpha[1:].sqrt() * schedule.signal[:-1], schedule.signal[1:])
-    close(schedule.alpha[1:] * schedule.sigma[:-1] ** 2 + schedule.beta[1:], schedule.sigma[1:] ** 2)
+    assert_close(schedule.alpha[1:].sqrt() * schedule.signal[:-1], schedule.signal[1:])
+    assert_close(schedule.alpha[1:] * schedule.sigma[:-1] ** 2 + schedule.beta[1:], schedule.sigma[1:] ** 2)
 
 
 @given(any_path)
 def test_snr_is_the_ratio_of_the_tables_and_log_snr_its_log(schedule):
-    close(schedule.snr[1:] * schedule.sigma[1:] ** 2, schedule.alpha_bar[1:])
-    close(schedule.log_snr.exp(), schedule.snr)
+    assert_close(schedule.snr[1:] * schedule.sigma[1:] ** 2, schedule.alpha_bar[1:])
+    assert_close(schedule.log_snr.exp(), schedule.snr)
 
 
 @pytest.mark.parametrize("name", ZERO_SNR)
@@ -162,7 +162,7 @@ def test_a_zero_snr_end_is_exactly_that(name):
 @given(st.lists(st.floats(1e-6, 0.9), min_size=1, max_size=30))
 def test_from_beta_takes_betas_with_and_without_beta_0_and_gives_them_back(beta):
     short, whole = NoiseSchedule.from_beta(beta), NoiseSchedule.from_beta([0.0, *beta])
-    close(short.beta[1:], beta)
+    assert_close(short.beta[1:], beta)
     assert torch.equal(short.signal, whole.signal) and torch.equal(short.sigma, whole.sigma)
 
 
@@ -171,13 +171,13 @@ def test_from_alpha_bar_takes_tables_with_and_without_alpha_bar_0_and_gives_them
     schedule = SCHEDULES[name](T)
     whole = NoiseSchedule.from_alpha_bar(schedule.alpha_bar)
     short = NoiseSchedule.from_alpha_bar(schedule.alpha_bar[1:], name="mine")
-    close(whole.alpha_bar, schedule.alpha_bar, rtol=1e-14)
-    close(whole.sigma, schedule.sigma)
+    assert_close(whole.alpha_bar, schedule.alpha_bar, rtol=1e-14)
+    assert_close(whole.sigma, schedule.sigma)
     assert torch.equal(short.signal, whole.signal) and short.name == "mine"
 
 
 def test_from_beta_keeps_the_digits_of_a_first_step_that_is_tiny():
-    close(NoiseSchedule.from_beta([1e-14, 0.5]).sigma[1], 1e-7, rtol=1e-10, atol=0)
+    assert_close(NoiseSchedule.from_beta([1e-14, 0.5]).sigma[1], 1e-7, rtol=1e-10, atol=0)
 
 
 def test_a_last_beta_of_one_is_a_zero_snr_end():
@@ -192,15 +192,15 @@ def test_zero_terminal_snr_keeps_the_first_step_ends_at_zero_and_is_affine_in_th
     old = SCHEDULES[name](T)
     new = zero_terminal_snr(old)
     assert new.signal[-1] == 0 and new.T == T
-    close(new.signal[1], old.signal[1])
-    close(new.signal**2 + new.sigma**2, torch.ones(T + 1))
+    assert_close(new.signal[1], old.signal[1])
+    assert_close(new.signal**2 + new.sigma**2, torch.ones(T + 1))
     slope = np.diff(new.signal[1:]) / np.diff(old.signal[1:])
     np.testing.assert_allclose(slope, slope[0], rtol=1e-7)
 
 
 def test_zero_terminal_snr_leaves_a_schedule_that_ends_there_as_it_is():
     once = zero_terminal_snr(linear(10))
-    close(zero_terminal_snr(once).signal, once.signal)
+    assert_close(zero_terminal_snr(once).signal, once.signal)
 
 
 # ---- real t ------------------------------------------------------------------------------------------------
@@ -210,8 +210,8 @@ def test_zero_terminal_snr_leaves_a_schedule_that_ends_there_as_it_is():
 def test_a_real_t_that_is_whole_agrees_with_the_tables(schedule):
     x = torch.zeros(schedule.T + 1, dtype=torch.float64)
     signal, sigma = signal_sigma(schedule, torch.arange(schedule.T + 1).double(), x)
-    close(signal, schedule.signal)
-    close(sigma, schedule.sigma)
+    assert_close(signal, schedule.signal)
+    assert_close(sigma, schedule.sigma)
 
 
 @given(any_path)
@@ -228,31 +228,31 @@ def test_log_snr_falls_strictly_and_stays_finite_between_the_steps(schedule):
 @given(st.sampled_from([*SCHEDULES, "zero-snr linear"]), st.integers(2, 40), st.floats(0, 1))
 def test_a_variance_preserving_schedule_stays_so_between_the_steps(name, T, part):
     signal, sigma = signal_sigma(PATHS[name](T), part * T, torch.zeros(1, dtype=torch.float64))
-    close(signal**2 + sigma**2, 1.0)
+    assert_close(signal**2 + sigma**2, 1.0)
 
 
 @pytest.mark.parametrize("name", PATHS)
 def test_log_snr_halfway_between_two_steps_is_their_mean(name):
     schedule = PATHS[name](10)
     signal, sigma = signal_sigma(schedule, 4.5, torch.zeros(1, dtype=torch.float64))
-    close(2 * (signal / sigma).log(), schedule.log_snr[4:6].mean())
+    assert_close(2 * (signal / sigma).log(), schedule.log_snr[4:6].mean())
 
 
 @pytest.mark.parametrize("name", PATHS)
 def test_where_log_snr_is_infinite_the_ratio_of_noise_and_signal_runs_linearly(name):
     schedule, part = PATHS[name](10), torch.linspace(0, 1, 5, dtype=torch.float64)
     signal, sigma = signal_sigma(schedule, part, torch.zeros_like(part))
-    close(sigma / signal, part * schedule.sigma[1] / schedule.signal[1])
+    assert_close(sigma / signal, part * schedule.sigma[1] / schedule.signal[1])
     if name in ZERO_SNR:
         signal, sigma = signal_sigma(schedule, 9 + part, torch.zeros_like(part))
-        close(signal / sigma, (1 - part) * schedule.signal[9] / schedule.sigma[9])
+        assert_close(signal / sigma, (1 - part) * schedule.signal[9] / schedule.sigma[9])
 
 
 def test_one_step_of_flow_is_interpolated_although_log_snr_is_infinite_at_both_ends():
     signal, sigma = signal_sigma(flow(1), torch.tensor([0.0, 0.5, 1.0]).double(), torch.zeros(3).double())
-    close(signal[[0, 2]], [1, 0])
-    close(sigma[[0, 2]], [0, 1])
-    close(signal[1], sigma[1])
+    assert_close(signal[[0, 2]], [1, 0])
+    assert_close(sigma[[0, 2]], [0, 1])
+    assert_close(signal[1], sigma[1])
 
 
 def test_times_per_example_are_shaped_to_the_data_and_cast_to_it():
@@ -260,7 +260,7 @@ def test_times_per_example_are_shaped_to_the_data_and_cast_to_it():
     signal, sigma = signal_sigma(schedule, t, torch.zeros(3, 3, 2, 2))
     assert signal.shape == sigma.shape == (3, 1, 1, 1)
     assert signal.dtype == torch.float32
-    close(signal.flatten(), schedule.signal[t], rtol=1e-6)
+    assert_close(signal.flatten(), schedule.signal[t], rtol=1e-6)
 
 
 # ---- bad input ---------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from close import assert_close
 from hypothesis import given
 from hypothesis import strategies as st
 from test_schedules import PATHS, ZERO_SNR, any_path, cosine, flow, linear, ve
@@ -18,10 +19,6 @@ FROM = {view: getattr(Prediction, f"from_{view}") for view in VIEWS}
 
 def draw(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def close(a, b, rtol=1e-10, atol=1e-10):
-    torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
 
 
 def the_truth(schedule, t, shape=(3, 3)):
@@ -42,7 +39,7 @@ def test_every_view_gives_the_other_three(view, schedule, data):
     signal, sigma = signal_sigma(schedule, t, x_t)
     gain = max(1.0, (sigma / signal).item(), (signal / sigma).item()) ** 2  # rounding grows with these
     for other in VIEWS:
-        close(getattr(prediction, other), truth[other], rtol=1e-10, atol=1e-14 * gain + 1e-10)
+        assert_close(getattr(prediction, other), truth[other], rtol=1e-10, atol=1e-14 * gain + 1e-10)
 
 
 @pytest.mark.parametrize("name", ZERO_SNR)
@@ -52,7 +49,7 @@ def test_at_a_zero_snr_end_x0_and_v_still_give_every_view(name, view):
     x_t, truth = the_truth(schedule, 10)
     prediction = FROM[view](truth[view], x_t, 10, schedule)
     for other in VIEWS:
-        close(getattr(prediction, other), truth[other])
+        assert_close(getattr(prediction, other), truth[other])
 
 
 @pytest.mark.parametrize("name", ZERO_SNR)
@@ -90,7 +87,7 @@ def test_a_batch_of_times_is_right_even_where_batch_and_data_have_the_same_size(
     for i in range(3):
         alone = FROM[view](value[i : i + 1], x_t[i : i + 1], t[i].item(), schedule)
         for other in VIEWS:
-            close(getattr(together, other)[i], getattr(alone, other)[0], rtol=1e-14, atol=0)
+            assert_close(getattr(together, other)[i], getattr(alone, other)[0], rtol=1e-14, atol=0)
 
 
 def test_eps_that_was_given_comes_back_untouched_at_low_noise_in_float32():
@@ -107,7 +104,7 @@ def test_v_is_the_velocity_on_the_circle_and_not_the_velocity_of_a_straight_path
     phi, quarter = 0.4, math.pi / 2
     velocity = math.cos(phi + quarter) * x0 + math.sin(phi + quarter) * eps  # a derivative turns by 90°
     circle = NoiseSchedule(signal=[1, math.cos(phi)], sigma=[0, math.sin(phi)])
-    close(Prediction.from_x0(x0, q_sample(x0, 1, circle, eps), 1, circle).v, velocity)
+    assert_close(Prediction.from_x0(x0, q_sample(x0, 1, circle, eps), 1, circle).v, velocity)
 
     straight = Prediction.from_x0(x0, q_sample(x0, 4, flow(10), eps), 4, flow(10))
     assert (straight.v - (eps - x0)).abs().max() > 0.1
