@@ -10,7 +10,8 @@ import torch
 
 from . import pretrained, samplers
 from .checks import check_int
-from .training import Recipe, check_device, train
+from .recipe import Recipe
+from .training import check_device, train
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 PACKAGE = ROOT / "diffusion_lab"
 MATHS = "gaussian schedules forward views exact elbo samplers".split()
 # Each floor stands on the ones before it and knows nothing of those after.
-ABOVE = "sde data unet checkpoints training metrics pretrained explorers exercises __main__".split()
+ABOVE = "sde data unet recipe checkpoints training metrics pretrained explorers exercises __main__".split()
 FLOORS = ["checks", *MATHS, *ABOVE]
 LIGHT = [*MATHS, "data", "unet", "training"]
 HEAVY = ["matplotlib", "plotly", "ipywidgets", "anywidget", "scipy", "pandas", "sklearn", "IPython"]

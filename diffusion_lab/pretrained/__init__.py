@@ -14,7 +14,8 @@ import torch
 from .. import data
 from ..checkpoints import read_safetensors, write_atomically
 from ..forward import q_sample
-from ..training import Recipe, Result
+from ..recipe import Recipe
+from ..training import Result
 from ..unet import ModelDenoiser
 
 FOLDER = Path(__file__).parent

@@ -1,0 +1,95 @@
+"""A recipe: everything that decides what a training run gives, in one object that goes into a JSON file."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .checks import check_int
+from .schedules import SCHEDULES, NoiseSchedule, zero_terminal_snr
+from .unet import MLP, TinyUNet
+
+NETWORKS = {"TinyUNet": TinyUNet, "MLP": MLP}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run gives. Raises ValueError for values that make no sense."""
+
+    data: str = "digits"  # "digits", or one of data.TOYS; only a name where train() is given the data itself
+    network: str = "TinyUNet"  # or "MLP"
+    arguments: dict = dataclasses.field(default_factory=dict)  # of the network, by name
+    schedule: str = "cosine"  # one of schedules.SCHEDULES
+    T: int = 1000
+    zero_terminal: bool = False  # bend the schedule to end at SNR 0 (schedules.zero_terminal_snr)
+    predicts: str = "v"  # or "eps", "x0": the network's output, and the view in which the error is taken
+    steps: int = 2000
+    batch: int = 128
+    lr: float = 2e-3  # the highest, reached after `warmup`; it then falls to 0 along half a cosine
+    warmup: float = 0.1  # as a share of the steps
+    beta2: float = 0.99  # AdamW's memory of squared gradients, shorter than usual, as the runs are
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0  # longest gradient: one bad batch cannot throw the weights away
+    ema_decay: float = 0.999
+    label_dropout: float = 0.1  # share of labels hidden, so that the same weights answer given(None)
+    precision: str = "fp32"  # or "bf16": matrix products and convolutions in bfloat16, the rest in float32
+    seed: int = 0
+
+    def __post_init__(self):
+        choices = dict(
+            network=NETWORKS, schedule=SCHEDULES, predicts=["eps", "x0", "v"], precision=["fp32", "bf16"]
+        )
+        for name, known in choices.items():
+            self._check(name, lambda value, known=known: value in list(known), f"one of {', '.join(known)}")
+        self._check("arguments", lambda value: isinstance(value, dict), "a dict of the network's arguments")
+        self._check("zero_terminal", lambda value: isinstance(value, bool), "true or false")
+        for name, lowest in dict(T=1, steps=1, batch=1, seed=0).items():
+            check_int(getattr(self, name), name, lowest)
+        for name in ("lr", "clip_norm"):
+            self._check(name, lambda value: 0 < value < math.inf, "a number above 0")
+        self._check("weight_decay", lambda value: 0 <= value < math.inf, "a number of at least 0")
+        for name in ("warmup", "beta2", "ema_decay", "label_dropout"):
+            self._check(name, lambda value: 0 <= value < 1, "a number in [0, 1)")
+
+    def _check(self, name: str, is_right, expected: str) -> None:
+        value = getattr(self, name)
+        try:
+            right = is_right(value)
+        except TypeError:  # a word where a number was expected
+            right = False
+        if not right:
+            raise ValueError(f"{name} must be {expected}; got {value!r}")
+
+    def make_schedule(self) -> NoiseSchedule:
+        schedule = SCHEDULES[self.schedule](self.T)
+        return zero_terminal_snr(schedule) if self.zero_terminal else schedule
+
+    def make_network(self) -> nn.Module:
+        """The untrained network; its weights are drawn from the recipe's seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed)
+            try:
+                return NETWORKS[self.network](**self.arguments)
+            except TypeError as error:
+                raise ValueError(f"arguments must be those of {self.network}; {error}") from error
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """Raises ValueError for text that is no JSON object, and for a field that a recipe does not have."""
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"a recipe must be a JSON object; {error}") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"a recipe must be a JSON object; got {fields!r}")
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise ValueError(f"a recipe's fields are {', '.join(known)}; got {', '.join(unknown)}")
+        return cls(**fields)
