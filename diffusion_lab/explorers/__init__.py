@@ -1,7 +1,10 @@
 """Explorers: figures with sliders on the code of the lecture. One file each; core.py is what they share."""
 
+from .chain_and_jump import ChainAndJump
 from .denoising import Denoising
 from .noise_schedules import NoiseSchedules
+from .one_step import OneStep
+from .posterior import Posterior
 from .score_and_eps import ScoreAndEps
 
-__all__ = ["Denoising", "NoiseSchedules", "ScoreAndEps"]
+__all__ = ["ChainAndJump", "Denoising", "NoiseSchedules", "OneStep", "Posterior", "ScoreAndEps"]

@@ -1,4 +1,4 @@
-"""The three explorers, live in a JupyterLab: every control by keyboard; shown is what Python computes.
+"""Every explorer, live in a JupyterLab: every control by keyboard; shown is what Python computes.
 
 The notebook is opened once; every test leaves the controls as it found them.
 """
@@ -22,7 +22,7 @@ from labtools import (
 )
 from playwright.sync_api import expect
 
-from diffusion_lab.explorers import Denoising, NoiseSchedules, ScoreAndEps
+from diffusion_lab.explorers import ChainAndJump, Denoising, NoiseSchedules, OneStep, Posterior, ScoreAndEps
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +31,9 @@ START = {
     NoiseSchedules: dict(first="linear", second="cosine", third="sigmoid", T=100, t=60),
     Denoising: dict(source="digits", label="3", steps=10, step=4),
     ScoreAndEps: dict(view="score", shown_by="exact", t=300),
+    OneStep: dict(source="held-out", index=27, told=True, seed=0, t=196),
+    ChainAndJump: dict(source="1-D mixture", name="cosine", seed=0, t=40),
+    Posterior: dict(schedule="cosine", x0=-0.6, x_t=0.9, gap=10, t=50),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
@@ -57,17 +60,31 @@ MOVES = {
     (ScoreAndEps, "view"): [(DOWN, "eps"), ("End", "x0"), ("v", "v"), ("Home", "score")],
     (ScoreAndEps, "shown_by"): [(DOWN, "learned"), (DOWN, "learned − exact"), ("Home", "exact")],
     (ScoreAndEps, "t"): [(RIGHT, 309), ("Home", 1), ("End", 1000), (TYPED + "288", 291)],
+    (OneStep, "source"): [(DOWN, "training"), (UP, "held-out")],
+    (OneStep, "index"): [(RIGHT, 28), ("End", 359), (TYPED + "27", 27)],
+    (OneStep, "told"): [(SPACE, False), (SPACE, True)],
+    (OneStep, "seed"): [(RIGHT, 1), ("End", 20), ("Home", 0)],
+    (Posterior, "schedule"): [(DOWN, "linear"), (UP, "cosine")],
+    (Posterior, "x0"): [("End", 1.0), ("Home", -1.0), (TYPED + "-0.6", -0.6)],
+    (Posterior, "x_t"): [("Home", -2.0), (TYPED + "0.9", 0.9)],
+    (Posterior, "gap"): [(RIGHT, 11), ("End", 50), (TYPED + "10", 10)],
+    (Posterior, "t"): [(RIGHT, 51), ("Home", 1), ("End", 100), (TYPED + "50", 50)],
+    (ChainAndJump, "source"): [("End", "digit"), ("Home", "1-D mixture")],
+    (ChainAndJump, "name"): [(DOWN, "sigmoid"), (UP, "cosine")],
+    (ChainAndJump, "seed"): [(RIGHT, 1), ("Home", 0)],
+    (ChainAndJump, "t"): [(RIGHT, 41), ("Home", 0), ("End", 100), (TYPED + "40", 40)],
+    (OneStep, "t"): [("Home", 1), ("End", 1000), (TYPED + "196", 196)],
 }
 
 
 @pytest.fixture(scope="module")
 def lab(browser, jupyterlab):
     """One page with one notebook; `find(cls)` is an explorer on it, `python(code)` runs a cell below them."""
-    cells = ["from diffusion_lab.explorers import Denoising, NoiseSchedules, ScoreAndEps"]
+    cells = [f"from diffusion_lab.explorers import {', '.join(cls.__name__ for cls in START)}"]
     cells += [
         f"{cls.__name__.lower()} = {cls.__name__}(**{START[cls]})\n{cls.__name__.lower()}" for cls in START
     ]
-    path = write_notebook(jupyterlab.root / "three_explorers.ipynb", *cells, "pass")
+    path = write_notebook(jupyterlab.root / "every_explorer.ipynb", *cells, "pass")
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(20_000)
@@ -227,6 +244,9 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
         NoiseSchedules: dict(T=50, t=20, third="quadratic", zero_snr=True, tau=0.5),
         Denoising: dict(source="mixture, learned", seed=5, step=9),
         ScoreAndEps: dict(view="v", shown_by="learned", t=100),
+        OneStep: dict(source="training", index=5, told=False, t=300),
+        ChainAndJump: dict(source="2-D mixture", seed=5, t=20),
+        Posterior: dict(schedule="linear", x0=0.5, gap=3, t=20),
     }[cls]
     lab.python(f"for key, value in {changed}.items():\n    setattr({name}, key, value)")
     expected = {key: getattr(cls(**state | changed), key) for key in state}

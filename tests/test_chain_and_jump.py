@@ -1,0 +1,162 @@
+"""Chain and jump: what is drawn comes from the package, its code makes it, and both ways agree."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_lab import data, forward
+from diffusion_lab.explorers.chain_and_jump import (
+    DRAWS,
+    SCHEDULES,
+    ChainAndJump,
+    one_dimensional,
+    schedule_of,
+)
+
+N = {"1-D mixture": 4000, "2-D mixture": 8000, "2-D moons": 8000, "digit": 200 * 64}  # values drawn
+
+
+def run_code(explorer):
+    """The lines shown behind "show the code", executed; returns their variables."""
+    variables = {}
+    exec(explorer.shown.code[explorer._frame], variables)
+    return variables
+
+
+def shown(explorer, trace, key):
+    """What the figure shows for one entry of one trace at the present frame, as an array."""
+    return np.asarray(explorer.shown.frames[explorer._frame][trace][key], dtype=np.float64)
+
+
+@pytest.mark.parametrize("source", list(DRAWS))
+@pytest.mark.parametrize("name", list(SCHEDULES))
+@pytest.mark.parametrize("t", [0, 1, 60, 100])
+def test_code_makes_what_is_on_the_screen(source, name, t):
+    explorer = ChainAndJump(source=source, name=name, seed=5, t=t)
+    found = run_code(explorer)
+    chain, jump, x0 = found["chain"][t], found["jump"], found["x0"]
+    assert found["schedule"].signal.equal(schedule_of(name).signal)
+    off = chain - forward.q_marginal(x0, t, found["schedule"]).mean
+    assert float(explorer.numbers["chain: noise"]) == pytest.approx(
+        off.square().mean().sqrt().item(), rel=1e-2
+    )
+    if source == "1-D mixture":
+        for trace, x in ((0, chain), (1, jump)):
+            inside = x[(x > -3) & (x < 3)]
+            bars = shown(explorer, trace, "y")
+            assert bars.sum() * 0.08 == pytest.approx(1, rel=1e-6) and len(bars) == 75
+            centres = np.asarray(explorer.shown.figure["data"][trace]["x"])
+            assert (bars * centres).sum() * 0.08 == pytest.approx(inside.mean().item(), abs=5e-3)
+        assert np.allclose(shown(explorer, 6, "y"), chain[:2, 0]) and (shown(explorer, 6, "x") == t).all()
+    elif source == "digit":
+        assert np.allclose(shown(explorer, 1, "z"), chain[0, 0])
+        assert np.allclose(shown(explorer, 2, "z"), jump[0, 0])
+    else:
+        for trace, x in ((1, chain), (4, jump)):
+            points = np.stack([shown(explorer, trace, "x"), shown(explorer, trace, "y")], 1)
+            assert np.allclose(points, x[:400])
+            trail = np.stack([shown(explorer, trace + 1, "x"), shown(explorer, trace + 1, "y")], 1)
+            trail = trail.reshape(2, t + 2, 2)
+            assert np.isnan(trail[:, -1]).all() and np.allclose(trail[:, t], x[:2])
+            assert np.allclose(trail[:, 0], x0[:2])
+
+
+@pytest.mark.parametrize("source", list(DRAWS))
+@pytest.mark.parametrize("name", list(SCHEDULES))
+def test_the_chain_is_as_near_to_the_closed_form_as_the_jump(source, name):
+    explorer = ChainAndJump(source=source, name=name)
+    schedule = schedule_of(name)
+    assert explorer.shown.numbers[0]["chain: KL to q"] == "none"
+    # 1/N on average, and beyond 12/N for one draw in 10⁵
+    rows = explorer.shown.numbers[1:]
+    for who in ("chain", "jump"):
+        assert max(float(row[f"{who}: KL to q"]) for row in rows) < 12 / N[source]
+    assert len({row["jump: KL to q"] for row in rows}) == 1, "one ε: the same error at every t"
+    for t, row in enumerate(explorer.shown.numbers):
+        assert row["jump: √ᾱ_t"] == schedule.signal[t].item() and row["jump: σ_t"] == schedule.sigma[t].item()
+        assert row["chain: noise"] == pytest.approx(row["jump: σ_t"], rel=5 / math.sqrt(2 * N[source]))
+        assert row["chain: signal"] == pytest.approx(row["jump: √ᾱ_t"], abs=0.08)
+
+
+def test_a_chain_that_takes_beta_for_a_standard_deviation_is_found_out(monkeypatch):
+    """The mistake of notebook 02: the numbers must show it."""
+    from diffusion_lab.explorers import chain_and_jump
+
+    def wrong(x0, schedule, generator):
+        chain = [x0]
+        for t in range(1, schedule.T + 1):
+            noise = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
+            chain.append(schedule.alpha[t].sqrt() * chain[-1] + schedule.beta[t] * noise)
+        return torch.stack(chain)
+
+    monkeypatch.setattr(chain_and_jump, "q_chain", wrong)
+    assert float(ChainAndJump(t=40).numbers["chain: KL to q"]) > 0.1
+
+
+@pytest.mark.parametrize("t", [0, 1, 30, 100])
+@pytest.mark.parametrize("name", list(SCHEDULES))
+def test_the_line_is_the_density_of_the_bars(name, t):
+    explorer = ChainAndJump(name=name, t=t)
+    x, line = np.asarray(explorer.shown.figure["data"][2]["x"]), shown(explorer, 2, "y")
+    assert np.array_equal(line, shown(explorer, 3, "y"))
+    exact = one_dimensional()
+    signal, sigma = schedule_of(name).signal[t].item(), schedule_of(name).sigma[t].item()
+    expected, edges = np.zeros_like(x), torch.linspace(-3, 3, 76, dtype=torch.float64)
+    below = torch.zeros_like(edges)
+    for w, m, s in zip(exact.weights, exact.means[:, 0], (0.12, 0.12, 0.2), strict=True):
+        normal = torch.distributions.Normal(signal * m, math.hypot(signal * s, sigma))
+        expected += (w * normal.log_prob(torch.from_numpy(x)).exp()).numpy()
+        below += w * normal.cdf(edges)
+    assert np.allclose(line, expected, rtol=1e-5)
+    for trace in (0, 1):  # Kolmogorov and Smirnov: 4000 draws are 0.035 off once in 10⁴
+        found = np.cumsum(shown(explorer, trace, "y")) * 0.08
+        assert np.abs(found - (below[1:] - below[0]).numpy()).max() < 0.035
+
+
+def test_the_cloud_lies_on_its_density():
+    explorer = ChainAndJump(source="2-D mixture", t=20)
+    z, ticks = shown(explorer, 0, "z"), torch.linspace(-2.5, 2.5, 33, dtype=torch.float64)
+    assert np.array_equal(z, shown(explorer, 3, "z")) and z.max() == 255
+    row, column = np.unravel_index(z.argmax(), z.shape)
+    best = data.toy_mixture().noised(20, schedule_of("cosine"))
+    at = torch.stack([ticks[column], ticks[row]])[None]
+    everywhere = torch.cartesian_prod(ticks, ticks)
+    assert best.log_prob(at).item() == pytest.approx(best.log_prob(everywhere).max().item())
+    assert not ChainAndJump(source="2-D moons").shown.figure["data"][0]["visible"], "no density is known"
+
+
+def test_the_ways_differ():
+    explorer = ChainAndJump(source="2-D mixture", t=90)
+    lengths = []
+    for trace in (2, 5):
+        points = np.stack([shown(explorer, trace, "x"), shown(explorer, trace, "y")], 1).reshape(2, 92, 2)[
+            :, :91
+        ]
+        lengths.append(np.linalg.norm(np.diff(points, axis=1), axis=2).sum(1))
+    assert (lengths[0] > 3 * lengths[1]).all(), "the chain wanders"
+
+
+def test_words():
+    explorer = ChainAndJump(t=0)
+    assert "no step taken" in explorer.describe()
+    explorer.t = 1
+    assert explorer.describe().splitlines()[-1].startswith("1 step, or one jump")
+    explorer.t = 100
+    assert "forgotten" in explorer.describe()
+
+
+@pytest.mark.parametrize("source", list(DRAWS))
+def test_is_pure_and_fits_through_the_wire(source):
+    a, b = ChainAndJump(source=source), ChainAndJump(source=source)
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    assert a.scene(**a._values()).to_json() == b.scene(**b._values()).to_json()
+    assert torch.equal(torch.get_rng_state(), state), "drew from the user's random stream"
+    assert len(a._scene) < 2e6
+    before = a._scene
+    a.seed = 1
+    assert a._scene != before
+    assert inspect.getdoc(ChainAndJump)
