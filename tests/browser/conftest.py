@@ -1,6 +1,7 @@
 """A page that remembers what went wrong on it. JupyterLab and Chromium come from tests/conftest.py."""
 
 import pytest
+from labtools import watch
 
 
 @pytest.fixture
@@ -9,10 +10,7 @@ def page(browser):
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     page.set_default_timeout(20_000)
-    errors = []
-    page.on("pageerror", lambda error: errors.append(f"page error: {error}"))
-    page.on("console", lambda m: m.type == "error" and errors.append(f"console: {m.text} {m.location}"))
-    page.on("requestfailed", lambda request: errors.append(f"request: {request.url} {request.failure}"))
+    errors = watch(page)
     yield page
     context.close()
     assert not errors, "\n".join(errors)

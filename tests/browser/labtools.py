@@ -26,6 +26,15 @@ def settings(jupyterlab, plugin: str, **values):
     path.write_text(json.dumps(values))
 
 
+def watch(page: Page) -> list[str]:
+    """A list of whatever goes wrong on the page from now on: errors, logged errors, failed requests."""
+    errors = []
+    page.on("pageerror", lambda error: errors.append(f"page error: {error}"))
+    page.on("console", lambda m: m.type == "error" and errors.append(f"console: {m.text} {m.location}"))
+    page.on("requestfailed", lambda request: errors.append(f"request: {request.url} {request.failure}"))
+    return errors
+
+
 def open_notebook(page: Page, jupyterlab, path: str | Path):
     """Open a notebook below the server's root and wait until its kernel is idle."""
     settings(jupyterlab, "notebook-extension/tracker", windowingMode="none")  # cells out of sight, too

@@ -17,6 +17,7 @@ from labtools import (
     open_notebook,
     run_all,
     settled,
+    watch,
     words,
     write_notebook,
 )
@@ -88,10 +89,7 @@ def lab(browser, jupyterlab):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(20_000)
-    errors = []
-    page.on("pageerror", lambda error: errors.append(f"page error: {error}"))
-    page.on("console", lambda m: m.type == "error" and errors.append(f"console: {m.text} {m.location}"))
-    page.on("requestfailed", lambda request: errors.append(f"request: {request.url} {request.failure}"))
+    errors = watch(page)
     seen = jupyterlab.log.stat().st_size
     open_notebook(page, jupyterlab, path)
     run_all(page)
