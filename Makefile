@@ -13,7 +13,7 @@ BIN   := .venv/bin
 READY := .venv/.ready
 ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test lint format unit nbval browser notebooks train bench lock clean
+.PHONY: help lab test lint format unit nbval browser notebooks gallery train bench lock clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -48,8 +48,12 @@ browser: $(READY)  ## the explorers in JupyterLab, in headless Chromium
 notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store them in place
 	$(BIN)/python tests/nbtools.py $(NOTEBOOKS)
 
-train: $(READY)  ## train every network in diffusion_lab/pretrained/ again
+gallery: $(READY)  ## take the README's pictures of every explorer anew, light and dark (look at them)
+	$(BIN)/python tests/gallery.py
+
+train: $(READY)  ## train every network in diffusion_lab/pretrained/ again, and record the two training runs
 	$(BIN)/python -m diffusion_lab train --all --out diffusion_lab/pretrained
+	$(BIN)/python -m diffusion_lab.replay
 
 bench: $(READY)  ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -1,4 +1,4 @@
-"""``python -m diffusion_lab``: train a network, or draw samples from a trained one."""
+"""``python -m diffusion_lab``: train a network, draw samples from one, or write the course as web pages."""
 
 import argparse
 import dataclasses
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m diffusion_lab", description=__doc__.partition(": ")[2])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | sample")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | sample | export")
 
     known = ", ".join(pretrained.recipes())
     p = commands.add_parser(
@@ -65,6 +65,16 @@ def _parser() -> argparse.ArgumentParser:
         help="where NAME is, if not in the package: train's DIR",
     )
     p.set_defaults(run=_sample)
+
+    p = commands.add_parser(
+        "export",
+        help="write the course as web pages",
+        description="Write every notebook as a page whose explorers move without a kernel or the network: "
+        "open SITE/index.html. SITE is made; an earlier export there is replaced.",
+    )
+    p.add_argument("site", metavar="SITE", help="the folder to write")
+    p.add_argument("--notebooks", metavar="DIR", help="where the notebooks are, if not beside the package")
+    p.set_defaults(run=_export)
     return parser
 
 
@@ -114,6 +124,15 @@ def _sample(options) -> int:
     *_, last = sampler(denoiser.given(options.label), x_T, denoiser.schedule, times, generator=generator)
     _write(last.x, out)
     print(f"{options.n} samples of {options.name} in {out}")
+    return 0
+
+
+def _export(options) -> int:
+    from . import export  # here, for it needs what the other commands do without
+
+    site = export.export(options.site, options.notebooks or export.NOTEBOOKS)
+    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+    print(f"{site / 'index.html'}: {size / 1e6:.1f} MB")
     return 0
 
 

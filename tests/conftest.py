@@ -39,12 +39,12 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def chromium():
     """The path of an installed Chromium or Chrome. Missing: a failure under CI, a skip elsewhere."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        message = f"no browser found; install one of {', '.join(names)}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    return path
+    from diffusion_lab.explorers import pictures
+
+    try:
+        return pictures.chromium()
+    except RuntimeError as error:
+        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -52,12 +52,10 @@ def browser(chromium):
     """A headless Chromium for the session, as playwright's `Browser`: `page = browser.new_page()`."""
     from playwright.sync_api import sync_playwright
 
-    flags = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync"
-    )
+    from diffusion_lab.explorers import pictures
+
     with sync_playwright() as playwright:
-        chrome = playwright.chromium.launch(executable_path=chromium, args=flags.split())
+        chrome = playwright.chromium.launch(executable_path=chromium, args=pictures.FLAGS)
         yield chrome
         chrome.close()
 

@@ -5,8 +5,11 @@
 
 A notebook is stored in one form, so that running it twice leaves no difference: outputs, execution counts and
 tags, and none of the random ids, timings, widget states and kernel names of the machine it was written on.
+Each explorer is stored with a picture of itself, for pages where nothing runs.
 """
 
+import base64
+import io
 import os
 import sys
 import time
@@ -17,11 +20,18 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 LIMIT_MB = 700
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a random id; without its kernel it shows nothing anyway
+# Asks the kernel for the explorer that has this id ("" for another widget). It leaves no name behind. It does
+# not print: the client takes seconds to look for carriage returns in so long a line.
+FRAGMENT = """__import__("IPython").display.display({{"text/html": getattr(
+    __import__("ipywidgets").widgets.widget._instances["{}"], "to_fragment", lambda _: ""
+)(())}}, raw=True)"""
+WIDTH, SCALE = 900, 1.25  # of a picture: CSS pixels, and dots to each
 
 
 def clean(nb):
@@ -59,9 +69,37 @@ def peak_mb(pid):
         return getattr(memory, "peak_wset", memory.rss) / 2**20
 
 
+def fragments(client, cell):
+    """(output, HTML fragment) of every explorer that `cell` shows, as it stands after the cell."""
+    for output in [o for o in cell.outputs if WIDGET in o.get("data", {})]:
+        ask = nbformat.v4.new_code_cell(FRAGMENT.format(output.data[WIDGET]["model_id"]))
+        client.nb.cells.append(ask)  # the client wants its cells in the notebook
+        client.execute_cell(ask, len(client.nb.cells) - 1, store_history=False)
+        client.nb.cells.pop()
+        if fragment := ask.outputs[0].data["text/html"]:
+            yield output, fragment
+
+
+def add_pictures(shown):
+    """Put a picture of each explorer beside its text: `shown` holds what `fragments` gives."""
+    from diffusion_lab.explorers import pictures  # not above: torch, which nbval's processes can do without
+
+    outputs, pages = zip(*shown, strict=True)
+    caption = "a picture: run the cell to move it"
+    taken = pictures.stills(pages, scale=SCALE, width=WIDTH, caption=caption)
+    for output, picture in zip(outputs, taken, strict=True):
+        output.data["image/png"] = base64.b64encode(pictures.png(picture)).decode() + "\n"
+        output.metadata["image/png"] = {"width": WIDTH}
+
+
+def picture_in(output):
+    """The picture stored in an output."""
+    return Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+
+
 def run(path):
     """Execute the notebook at `path` in a fresh kernel; it is replaced only once every cell has succeeded."""
-    nb, start, count = nbformat.read(path, as_version=4), time.perf_counter(), 0
+    nb, start, count, shown = nbformat.read(path, as_version=4), time.perf_counter(), 0, []
     client = NotebookClient(
         nb,
         timeout=600,
@@ -73,16 +111,19 @@ def run(path):
     )
     print(f"{path.name} ", end="", flush=True)
     with client.setup_kernel():
-        for i, cell in enumerate(nb.cells):
+        for i, cell in enumerate(list(nb.cells)):
             if cell.cell_type != "code":
                 continue
             count += 1
             try:
                 client.execute_cell(cell, i)
+                shown += fragments(client, cell)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 raise RuntimeError(f"code cell {count} (cell {i + 1} of all) failed\n{error}") from error
             print(".", end="", flush=True)
         peak = peak_mb(client.km.provisioner.pid)
+    if shown:
+        add_pictures(shown)
     part = path.with_name(f".{path.name}.part")
     part.write_text(dumps(clean(nb)), encoding="utf-8")
     os.replace(part, path)

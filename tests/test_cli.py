@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -94,6 +95,8 @@ def test_an_interrupted_run_goes_on(folder, monkeypatch, capsys):
         (["sample", "dots", "--folder", "runs", "--n", "0"], "--n must be an integer of at least 1; got 0"),
         (["sample", "dots", "--folder", "runs", "--steps", "101"], "steps must be at most T = 100; got 101"),
         (["sample", "dots", "--folder", "runs", "--label", "1"], "label must be None"),
+        (["export", "site", "--notebooks", "gone"], "notebooks must be a folder with notebooks in it; got"),
+        (["export", ".", "--notebooks", "course"], "site must be a new folder, an empty one, or an earlier"),
         (
             ["sample", "dots", "--folder", "runs", "--out", "a.gif"],
             "--out must end in .png or .npy; got 'a.gif'",
@@ -102,6 +105,8 @@ def test_an_interrupted_run_goes_on(folder, monkeypatch, capsys):
 )
 def test_a_mistake_is_answered_in_one_line(folder, capsys, arguments, message):
     (folder / "torn.json").write_text("{")
+    (folder / "course").mkdir()
+    (folder / "course" / "00_a.ipynb").write_text("{}")
     if "dots" in arguments:
         main(["train", "--recipe", "dots.json", "--steps", "1"])
         capsys.readouterr()
@@ -110,20 +115,32 @@ def test_a_mistake_is_answered_in_one_line(folder, capsys, arguments, message):
     assert err.startswith(f"diffusion_lab {arguments[0]}: ") and message in err and err.count("\n") == 1
 
 
+def test_export_says_where_the_site_is_and_how_large(folder, capsys):
+    (folder / "course").mkdir()
+    cells = [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# 00 · A text"}]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "course" / "00_a.ipynb").write_text(json.dumps(notebook))
+    assert main(["export", "site", "--notebooks", "course"]) == 0
+    said = capsys.readouterr()
+    assert f"{folder / 'site' / 'index.html'}: " in said.out and said.out.endswith(" MB\n")
+    assert "00_a" in said.err  # the progress bar
+    assert "A text" in (folder / "site" / "00_a.html").read_text(encoding="utf-8")
+
+
 def test_help_and_unknown_options(capsys):
-    for arguments in (["--help"], ["train", "--help"], ["sample", "--help"]):
+    for arguments in (["--help"], ["train", "--help"], ["sample", "--help"], ["export", "--help"]):
         with pytest.raises(SystemExit) as exit:
             main(arguments)
         assert exit.value.code == 0
     out = capsys.readouterr().out
-    assert "--resume" in out and "--label" in out and "digits" in out
+    assert "--resume" in out and "--label" in out and "digits" in out and "--notebooks" in out
     with pytest.raises(SystemExit) as exit:
         main(["sample", "digits", "--warp"])
     assert exit.value.code == 2
 
 
 def test_the_module_runs_and_imports_nothing_heavy(tmp_path):
-    heavy = "sklearn scipy matplotlib pandas PIL plotly ipywidgets".split()
+    heavy = "sklearn scipy matplotlib pandas PIL plotly ipywidgets nbconvert".split()
     code = f"import sys, diffusion_lab.__main__; print([name for name in {heavy} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from unpacking import scenes_of, whole
 
 from diffusion_lab.explorers.core import Choice, Explorer, Scene, Slider, Toggle, packed, text
 
@@ -244,11 +245,13 @@ def test_to_html_writes_one_page_that_needs_nothing_else(tmp_path):
     explorer = Powers(N=2)
     page = explorer.to_html(tmp_path / "page.html", precompute=["sign", "even"]).read_text("utf-8")
     assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["'](?!data:)""", page)
-    assert page.count("</script") == 3  # plotly.js, the data, explorer.js: nothing ends one early
-    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
+    assert page.count("</script") == 4  # two with data, plotly.js, explorer.js: nothing ends one early
+    state, rows = scenes_of(page)
     assert state["_spec"]["live"] == ["n", "sign", "even"] and len(state["_scenes"]) == 6
     by_value = {(s["_answered"]["sign"], s["_answered"]["even"]): s for s in state["_scenes"]}
-    assert json.loads(by_value["plus", False]["_scene"]) == sent(explorer)
-    assert json.loads(by_value["minus", True]["_scene"])["numbers"][1] == {"f(0.5)": "-0.25", "terms": "2"}
+    here, there = (whole(by_value[key]["_scene"], state, rows) for key in [("plus", False), ("minus", True)])
+    assert here.keys() == sent(explorer).keys() and here["numbers"] == sent(explorer)["numbers"]
+    np.testing.assert_allclose(here["frames"][1]["0"]["y"], np.linspace(-1, 1, 11), atol=1e-3)
+    assert there["numbers"][1] == {"f(0.5)": "-0.25", "terms": "2"}
     assert by_value["wrong", True]["_error"] == "ValueError: neither plus nor minus"
     assert "Warning: few" in page  # the words, where no script runs

@@ -7,7 +7,10 @@ import sys
 
 import nbformat
 import pytest
-from nbtools import NOTEBOOKS, ROOT, clean, dumps
+from nbtools import NOTEBOOKS, ROOT, SCALE, WIDTH, clean, dumps, picture_in
+
+from diffusion_lab import explorers
+from diffusion_lab.explorers.core import STATE, Explorer
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 # A notebook is named after the module it teaches; these three have a name that says more to a newcomer.
@@ -18,6 +21,7 @@ MODULE = {
     "start_here": "pretrained",
 }
 UNCHECKED = {"nbval-ignore-output", "NBVAL_IGNORE_OUTPUT", "PYTEST_VALIDATE_IGNORE_OUTPUT"}
+TITLES = {getattr(explorers, name).title: name for name in explorers.__all__}
 SKIPPED = {"nbval-skip", "NBVAL_SKIP", "skip-execution"}
 
 every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
@@ -98,6 +102,38 @@ def test_stores_no_stderr(path):
     for i, cell in enumerate(code_cells(path), 1):
         text = [o.text for o in cell.outputs if o.get("name") == "stderr"]
         assert not text, f"code cell {i} writes to stderr: {text}"
+
+
+def explorers_in(path):
+    """(name, output) of every explorer that the notebook shows: the first line of its text is its title."""
+    outputs = [o for cell in code_cells(path) for o in cell.outputs if "data" in o]
+    shown = [(TITLES.get(o.data.get("text/plain", "").split("\n")[0]), o) for o in outputs]
+    return [(name, output) for name, output in shown if name]
+
+
+@every_notebook
+def test_explorers_are_stored_with_a_picture(path):
+    for name, output in explorers_in(path):
+        assert "image/png" in output.data, f"{name}: run `make notebooks`"
+        with picture_in(output) as picture:
+            assert picture.width == WIDTH * SCALE
+            assert len(picture.convert("RGB").getcolors(2**24)) > 20
+        assert len(output.data["image/png"]) < 150_000, f"{name}: its picture is too large"
+
+
+@every_notebook
+def test_explorers_are_stored_as_they_are_now(path):
+    for name, output in explorers_in(path):
+        if STATE in output.data:  # it is not where a reader's own run is shown
+            assert output.data[STATE]["explorer"] == name
+            explorer = Explorer.stored(output.data[STATE], explorers)
+            assert explorer and explorer.describe() == output.data["text/plain"], name
+
+
+def test_every_explorer_is_in_a_notebook():
+    shown = [output.data for path in PATHS for _, output in explorers_in(path)]
+    stored = {data[STATE]["explorer"] for data in shown if STATE in data}
+    assert stored == set(explorers.__all__), "run `make notebooks`"
 
 
 def test_at_most_one_cell_in_ten_goes_unchecked():

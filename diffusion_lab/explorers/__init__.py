@@ -2,9 +2,22 @@
 
 from .chain_and_jump import ChainAndJump
 from .denoising import Denoising
+from .elbo_terms import ElboTerms
 from .noise_schedules import NoiseSchedules
 from .one_step import OneStep
+from .own_data import OwnData
 from .posterior import Posterior
 from .score_and_eps import ScoreAndEps
+from .training_replay import TrainingReplay
 
-__all__ = ["ChainAndJump", "Denoising", "NoiseSchedules", "OneStep", "Posterior", "ScoreAndEps"]
+__all__ = [
+    "ChainAndJump",
+    "Denoising",
+    "ElboTerms",
+    "NoiseSchedules",
+    "OneStep",
+    "OwnData",
+    "Posterior",
+    "ScoreAndEps",
+    "TrainingReplay",
+]

@@ -60,6 +60,7 @@ class ChainAndJump(Explorer):
     """
 
     title = "Chain and jump: t small steps, or one large"
+    portable = ("source", "name")
     source = Choice("1-D mixture", list(DRAWS), label="data")
     name = Choice("cosine", list(SCHEDULES), label="schedule")
     seed = Slider(0, 0, 99)

@@ -28,7 +28,7 @@ import itertools
 import json
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -37,11 +37,17 @@ import anywidget
 import numpy as np
 import traitlets
 
+from .packing import Pack
+
 # Okabe & Ito's colours, told apart by every eye, in the order in which traces take them. Their black is left
 # out: it is lost on a dark page. GREY shows on both.
 PALETTE = dict(blue="#0072B2", orange="#E69F00", green="#009E73", vermillion="#D55E00")
 PALETTE |= dict(sky="#56B4E9", purple="#CC79A7", yellow="#F0E442")
 GREY = "#808080"
+
+# The MIME type under which a notebook stores which explorer this is and where its controls stand: enough to
+# draw it again (`python -m diffusion_lab export`, and the pictures that `make notebooks` takes).
+STATE = "application/vnd.diffusion-lab.explorer+json"
 
 # Callbacks run beside the cells, in another thread. One lock makes a change, its scene and its sending one
 # step; all explorers share it, so that two linked ones can never wait for each other.
@@ -125,6 +131,36 @@ class Slider(Control):
         return int(value) if self.whole else float(value)
 
 
+class Points(Control):
+    """Points (x, y) in [−1, 1]², rounded to 0.01: a square to draw on, with a button for each of the presets.
+
+    Any [N, 2] array or list of pairs with 1 ≤ N ≤ `most` may be assigned; the value is a tuple of pairs.
+    """
+
+    kind, most = "points", 64
+
+    def __init__(self, value, *, presets: dict, label: str = ""):
+        super().__init__(value, label=label)
+        self.presets = {name: self.validate(None, points) for name, points in presets.items()}
+
+    @property
+    def values(self) -> list:
+        return list(self.presets.values())
+
+    def validate(self, explorer, value):
+        try:
+            points = np.asarray(value)
+        except (TypeError, ValueError, RuntimeError):  # a ragged list, a tensor that wants its gradient
+            points = np.empty(0)
+        pairs = points.dtype.kind in "fiu" and points.ndim == 2 and points.shape[1] == 2
+        if not (pairs and 1 <= len(points) <= self.most and (np.abs(points) <= 1).all()):
+            self.reject(explorer, value, f"1 to {self.most} pairs (x, y) of numbers in −1 … 1")
+        return tuple(map(tuple, (points.astype(float).round(2) + 0.0).tolist()))
+
+    def spec(self) -> dict:
+        return super().spec() | dict(most=self.most, presets=self.presets)
+
+
 # ---------------------------------------------------------------------------------------------- scenes
 _PER_FRAME = ("frames", "numbers", "sentences", "warning", "code", "alt")
 
@@ -183,6 +219,9 @@ class Scene:
 def text(value, digits: int = 4) -> str:
     """The one way a number is written: on the page, in `describe()` and in a notebook's stored output."""
     value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, tuple):  # of Points
+        first = ", ".join(f"({text(x, digits)}, {text(y, digits)})" for x, y in value[:3])
+        return f"{len(value)}: {first}{', …' * (len(value) > 3)}"
     return f"{value + 0.0:.{digits}g}" if isinstance(value, float) else str(value)
 
 
@@ -212,6 +251,7 @@ class Explorer(anywidget.AnyWidget):
     """
 
     title = ""
+    portable: Sequence[str] = ()  # what stays alive on a page without a kernel, beside the main control
     controls: dict[str, Control]  # name -> control, in the order of declaration
     shown: Scene | None = None  # the scene on the page; after an error the one before it
 
@@ -272,6 +312,12 @@ class Explorer(anywidget.AnyWidget):
             if self._main and self.shown:
                 self.set_trait(self._main, self.shown.positions[self._frame])
 
+    def open(self):
+        super().open()
+        # By itself a comm announces the end of a cell after every message, and matplotlib then shows and closes
+        # all figures, those of a cell that is still drawing, too. No explorer draws with pyplot: leave it out.
+        self.comm.handle_msg = self._handle_msg
+
     def set_state(self, sync_data):
         """What the browser sends. Nobody waits for it here, so whatever goes wrong is shown on the page."""
         with _LOCK:
@@ -308,34 +354,78 @@ class Explorer(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)
-        return {**data, "text/plain": self.describe()}, metadata
+        values = {name: getattr(self, name) for name in self.controls}
+        state = {"explorer": type(self).__name__, "values": values}
+        return {**data, "text/plain": self.describe(), STATE: state}, metadata
 
     # -- without a kernel
-    def to_fragment(self, precompute: Sequence[str] = ()) -> str:
-        """HTML for a page that has plotly.js and explorer.js; controls in `precompute` stay alive there."""
-        here, scenes = self._values(), []
-        options = [dict.fromkeys([here[name], *self.controls[name].values]) for name in precompute]
+    def to_fragment(self, precompute: Sequence[str] | None = None, each: Callable = lambda: None) -> str:
+        """HTML for a page with the `page_scripts` below it. There, only what is in `precompute` can be moved.
+
+        That takes a scene for every combination of these controls' values, and `each` is called after each
+        of them. None stands for `portable`. The main control moves anyway.
+        """
+        precompute = self.portable if precompute is None else precompute
+        here, scenes, pack = self._values(), [], Pack()
+        options = [dict.fromkeys([*self.controls[name].values, here[name]]) for name in precompute]
         for chosen in itertools.product(*options):
-            scenes.append(self._draw(here | dict(zip(precompute, chosen, strict=True)))[1])
+            state = self._draw(here | dict(zip(precompute, chosen, strict=True)))[1]
+            if "_scene" in state:  # it is missing after an error
+                state["_scene"] = pack.add(state["_scene"])
+            scenes.append(state)
+            each()
         state = {name: getattr(self, name) for name in self.controls}
         state |= {"_spec": {**self._spec, "live": [self._main, *precompute]}, "_scenes": scenes}
-        data = json.dumps(state, ensure_ascii=False).replace("<", "\\u003c")
-        words = html.escape(self.describe())
-        return FRAGMENT.format(data=data, words=words)
+        state, rows = pack.texts(**state)
+        return FRAGMENT.format(state=state, rows=rows, words=html.escape(self.describe()))
 
-    def to_html(self, path, precompute: Sequence[str] = ()) -> Path:
-        """Write a page that needs neither kernel nor network; see `to_fragment` for `precompute`."""
-        plotly = gzip.decompress(plotly_js()).decode().replace("</script", "<\\/script")
-        module = self._esm_path.read_text("utf-8")
+    def to_html(self, path, precompute: Sequence[str] | None = None) -> Path:
+        """Write a page that needs neither kernel nor network, say for slides; see `to_fragment`."""
+        scripts = "\n".join(f"<script>{script}</script>" for script in page_scripts().values())
         fragment = self.to_fragment(precompute)
-        page = PAGE.format(title=html.escape(self.title), plotly=plotly, explorer=fragment, module=module)
         path = Path(path)
+        page = PAGE.format(title=html.escape(self.title), explorer=fragment, scripts=scripts)
         path.write_text(page, "utf-8")
         return path
 
+    def to_png(self, path, dark: bool = False, scale: float = 1.5, width: int = 900) -> Path:
+        """Write a picture, taken in an installed Chromium or Chrome: `width` pixels, `scale` dots to each."""
+        from . import pictures
+
+        (picture,) = pictures.stills([self.to_fragment(())], dark, scale, width)
+        path = Path(path)
+        picture.save(path, "PNG", optimize=True)
+        return path
+
+    def to_gif(self, path, dark: bool = False, scale: float = 1.0, width: int = 900) -> Path:
+        """Write a film of the main slider from end to end: at most 40 frames, in about eight seconds."""
+        from . import pictures
+
+        if not self._main:
+            raise ValueError(f"{type(self).__name__} has no main slider for a film to follow; use to_png")
+        path = Path(path)
+        path.write_bytes(pictures.gif(pictures.film(self.to_fragment(()), dark, scale, width)))
+        return path
+
+    @staticmethod
+    def stored(state: dict, known) -> Explorer | None:
+        """The explorer that a notebook stored as `state` (under STATE), drawn again.
+
+        None if the module `known` has no such class, or if that does not take these values (any more).
+        """
+        name, values = state["explorer"], state["values"]
+        cls = getattr(known, name) if name in known.__all__ else None
+        if cls is None or values.keys() - cls.controls.keys():
+            return None
+        try:
+            return cls(**values)
+        except traitlets.TraitError:
+            return None
+
 
 FRAGMENT = """<div class="diffusion-lab">
-<script type="application/json">{data}</script>
+<script type="text/plain">{state}</script>
+<script type="text/plain">{rows}</script>
 <noscript><pre>{words}</pre></noscript>
 </div>"""
 
@@ -347,14 +437,20 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>:root {{ color-scheme: light dark }} body {{ font: 15px/1.45 system-ui, sans-serif; margin: 24px auto;
 max-width: 920px; padding: 0 16px }}</style>
-<script>{plotly}</script>
 {explorer}
-<script type="module">
-{module}
-mountAll();
-</script>
+{scripts}
 </html>
 """
+
+
+def page_scripts() -> dict[str, str]:
+    """The two scripts that a page needs below its fragments, by file name."""
+    plotly = base64.b64encode(plotly_js()).decode()  # unpacked on the page
+    module = Explorer._esm_path.read_text("utf-8").removesuffix("export default { render };\n")
+    return {
+        "plotly.js": f'// plotly.js (MIT licence), gzip, base64\nvar zippedPlotly = "{plotly}";\n',
+        "explorer.js": f"(() => {{\n{module}mountAll();\n}})();\n",
+    }
 
 
 @functools.cache

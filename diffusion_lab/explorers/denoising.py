@@ -32,6 +32,7 @@ class Denoising(Explorer):
     """
 
     title = "Per-step denoising"
+    portable = ("source", "label", "sampler")
     source = Choice("digits", ["mixture, exact", "mixture, learned", "digits"], label="data")
     label = Choice("3", ["any", *"0123456789"], label="class (digits)")
     sampler = Choice("ddim", ["ddim", "ddpm"])

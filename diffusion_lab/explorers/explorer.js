@@ -21,6 +21,7 @@ const CSS = `
   input[type=number], select, button { padding: 1px 6px; border: 1px solid var(--edge); border-radius: 4px; }
   button { min-width: 2.4em; cursor: pointer; }
   :focus-visible { outline: 2px solid #56B4E9; outline-offset: 2px; }
+  .wide { overflow: auto hidden; } .plot { min-width: 640px; }  /* on a narrow page the figure scrolls */
   &.stale :is(.plot, .numbers) { opacity: .4; }
   .numbers { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 2px 20px; }
   .numbers { margin: 4px 0; color: var(--quiet); b { color: var(--jp-ui-font-color1, CanvasText); } }
@@ -29,6 +30,15 @@ const CSS = `
   .error { border-color: #D55E00; background: #D55E0022; white-space: pre-wrap; }
   :is(.warning, .error):empty { margin: 0; padding: 0; border: 0; }
   .note, summary { color: var(--quiet); font-size: 13px; } summary { cursor: pointer; }
+  .controls:has(.pad) { display: flow-root; .control { margin-bottom: 6px; min-width: 300px; } }
+  .control:has(.pad) { float: left; flex-wrap: wrap; align-items: start; width: 460px; max-width: 100%; margin-right: 16px; }
+  .pad { width: 176px; border: 1px solid var(--edge); touch-action: none; cursor: crosshair; user-select: none;
+    path { stroke: var(--edge); stroke-width: .015; }
+    text { fill: var(--quiet); font-size: .15px; text-anchor: middle; }
+    svg { display: block; pointer-events: none; } circle { fill: #D55E00; } .cursor { fill: none; stroke: currentColor; stroke-width: .02; }
+    &:not(:focus) .cursor { visibility: hidden; } .held { stroke-width: .05; } }
+  .pad[aria-disabled=true] { cursor: not-allowed; } .pad + div { flex: 1; min-width: 180px; }
+  .row { display: flex; flex-wrap: wrap; gap: 4px; margin: 4px 0; }
   pre { margin: 4px 0; padding: 8px 10px; overflow: auto; background: #80808018; font-size: 13px; }
 }
 @keyframes diffusion-lab-appear { to { visibility: visible; } }`;
@@ -58,6 +68,140 @@ function nearest(positions, value) {
   return best;
 }
 
+/** Two values of a control, or of several: lists of points are the same if their numbers are. */
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+/** A square to draw points on, by mouse, pen, finger or keys, in `box`. Returns what shows a new value. */
+function pad(c, box, value, set, still, disabled) {
+  const HOW = "Click or drag: add points, or move one; double click: remove it. Keys: arrows, also with Shift; " +
+    "Enter: add a point, lift it, put it down; Delete.";
+  const EDGE = 1.25, REACH = 0.08, GAP = 0.15, past = [];  // GAP: between points painted in one drag
+  let cursor = [0, 0], held = -1;  // where keys act, and the point in hand
+  const round = (z) => Math.round(100 * Math.min(1, Math.max(-1, z))) / 100 || 0;
+  const place = (e) => {
+    const { left, top, width, height } = board.firstChild.getBoundingClientRect();
+    const [x, y] = [(e.clientX - left) / width, (e.clientY - top) / height];
+    return [round((2 * x - 1) * EDGE), round((1 - 2 * y) * EDGE)];
+  };
+  const named = ([x, y]) => `(${x.toFixed(2)}, ${y.toFixed(2)})`.replaceAll("-", "−");
+  function near([x, y], reach = REACH) {  // the nearest point within reach, or −1
+    const far = value().map((p) => Math.hypot(p[0] - x, p[1] - y)), least = Math.min(...far);
+    return least < reach ? far.indexOf(least) : -1;
+  }
+  const say = (words) => { said.textContent = words; show(); };
+  function change(points, words) {
+    set(points);
+    say(`${words}; ${points.length} point${points.length === 1 ? "" : "s"}`);
+  }
+  const keep = () => past.push(value());  // before each change, for undo
+  const move = () => change(value().map((p, i) => (i === held ? cursor : p)), `moved to ${named(cursor)}`);
+  const add = () => (value().length < c.most ? change([...value(), cursor], `added at ${named(cursor)}`)
+                                             : say(`${c.most} points are the most`));
+  function remove(i) {
+    if (i < 0 || value().length === 1) return say(i < 0 ? "no point here" : "the last point stays");
+    keep();
+    held = -1;
+    change(value().filter((_, j) => j !== i), `removed at ${named(value()[i])}`);
+  }
+  function undo() {
+    while (past.length && same(past.at(-1), value())) past.pop();
+    past.length ? change(past.pop(), "undone") : say("nothing to undo");
+  }
+  const button = (name, disabled, onclick) => h("button", { type: "button", disabled, onclick }, name);
+  const jump = (name, f) => button(name, disabled, () => { keep(); change(f(), name); });
+  const board = h("div", { className: "pad", role: "application", tabIndex: still ? -1 : 0, ariaLabel: c.label,
+    "aria-description": HOW, ariaDisabled: String(still), title: still ? "live in JupyterLab" : "" });
+  const said = h("span", { className: "note", "data-role": "said", ariaLive: "polite" });
+  const how = h("p", { className: "note" }, still ? "Drawing: live in JupyterLab." : HOW);
+  const ticks = Object.entries({ "−1": -1, "0": 0, "1": 1 }).map(([name, z]) => `<path d="M${z},-1V1M-1,${z}H1"/>
+    <text x="${z}" y="1.19">${name}</text><text x="-1.13" y="${0.05 - z}">${name}</text>`);
+  board.innerHTML = `<svg viewBox="${-EDGE} ${-EDGE} ${2 * EDGE} ${2 * EDGE}">${ticks.join("")}<g></g></svg>`;
+  board.onpointerdown = (e) => {
+    if (still || !e.isPrimary || e.button) return;
+    board.setPointerCapture(e.pointerId);
+    keep();
+    cursor = place(e);
+    held = near(cursor, e.pointerType === "touch" ? 2 * REACH : REACH);
+    held < 0 ? add() : show();
+  };
+  board.onpointermove = (e) => {
+    if (!board.hasPointerCapture(e.pointerId)) return;
+    cursor = place(e);
+    if (held >= 0) move();
+    else if (near(cursor, GAP) < 0) add();
+  };
+  board.onlostpointercapture = board.onblur = () => { held = -1; show(); };
+  board.ondblclick = (e) => still || remove(near(place(e)));
+  board.onkeydown = (e) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
+    const here = near(cursor);
+    if (still || !(way || ["Enter", " ", "Delete", "Backspace"].includes(e.key))) return;
+    e.preventDefault();
+    if (way) {
+      cursor = cursor.map((z, i) => round(z + (e.shiftKey ? 0.25 : 0.05) * way[i]));
+      held >= 0 ? move() : say(`${named(cursor)}${near(cursor) < 0 ? "" : ", on a point"}`);
+    } else if (e.key === "Delete" || e.key === "Backspace") {
+      remove(held < 0 ? here : held);
+    } else if (held >= 0) {
+      held = -1;
+      say("put down");
+    } else {
+      keep();
+      if (here < 0) return add();
+      [held, cursor] = [here, value()[here]];
+      say("picked up");
+    }
+  };
+  function show() {
+    const dots = value().map(([x, y]) => `<circle cx="${x}" cy="${-y}" r=".05"/>`).join("");
+    const mark = `<circle class="cursor${held < 0 ? "" : " held"}" cx="${cursor[0]}" cy="${-cursor[1]}" r=".1"/>`;
+    board.querySelector("g").innerHTML = dots + mark;
+  }
+  box.append(board, h("div", {}, h("b", {}, c.label), " ", said, h("div", { className: "row" },
+    ...Object.keys(c.presets).map((name) => jump(name, () => c.presets[name])), button("undo", still, undo),
+    button("keep the last only", still, () => { keep(); change(value().slice(-1), "cleared"); })), how));
+  return show;
+}
+
+/** An array from the form in which it travels (`packed` in core.py); plotly replaces the text by its bytes. */
+function decoded({ dtype, bdata, shape }) {
+  const bytes = new Uint8Array(bdata.length ? Uint8Array.from(atob(bdata), (c) => c.charCodeAt(0)) : bdata);
+  const values = dtype === "u1" ? bytes : new Float32Array(bytes.buffer);
+  const [rows, columns] = String(shape).split(",").map(Number);
+  if (!columns) return values;
+  return Array.from({ length: rows }, (_, i) => values.subarray(i * columns, (i + 1) * columns));
+}
+
+/** Moves marks and images to where a frame wants them, when all else stays: more than half of Plotly.react's time
+ * goes into laying out anew what has not changed. These are the steps that react ends with. They are plotly's
+ * own and not promised to stay, so whatever looks unfamiliar is left to react: then false, and nothing is done. */
+function moved(plot, data, traces) {
+  const { _fullData: full, _fullLayout: layout, calcdata } = plot, fresh = [];
+  for (const i in traces) {
+    const trace = full?.[i], moves = {};
+    const axes = [trace?.xaxis, trace?.yaxis].map((id) => layout[id?.replace(/^[xy]/, "$&axis")]);
+    for (const [key, value] of Object.entries(traces[i])) moves[key] = value?.bdata ? decoded(value) : value;
+    const known = ["scatter", "bar", "heatmap", "contour"].includes(trace?.type) && trace.visible === true && trace._module?.calc;
+    const simple = Object.entries(moves).every(([key, value]) => "xyz".includes(key) && value?.length);
+    if (!known || !simple || axes.some((axis) => axis?.autorange !== false)) return false;
+    const [x, y] = [moves.x ?? trace.x, moves.y ?? trace.y];
+    if (y && !moves.z) moves._length = Math.min(x?.length ?? Infinity, y.length);
+    fresh.push([i, trace, moves]);
+  }
+  const { _basePlotModules: systems, _modules: modules, _plots: panels } = layout;
+  if (!calcdata || !systems || !modules || !panels) return false;
+  plot.data = data;
+  for (const [i, trace, moves] of fresh) {
+    calcdata[i] = trace._module.calc(plot, Object.assign(trace, moves));
+    calcdata[i][0].t ??= {};
+    calcdata[i][0].trace = trace;
+  }
+  for (const module of modules) for (const n in panels) module.crossTraceCalc?.(plot, panels[n]);
+  for (const system of systems) system.plot(plot);
+  for (const module of modules) module.style?.(plot);
+  return true;
+}
+
 /** plotly.js, which the first explorer on the page asks the kernel for and all of them share. */
 function loadPlotly(model) {
   const page = (globalThis.diffusionLab ??= { asked: -Infinity });
@@ -84,7 +228,7 @@ function render({ model, el }) {
   const on = (events, f) => events.forEach((e) => { model.on(e, f); undo.push(() => model.off(e, f)); });
   const set = (c, value) => { model.set(c.name, value); model.save_changes(); };
   const dead = (c) => Boolean(spec.live && !spec.live.includes(c.name));
-  let scene, k = 0, template, Plotly, wanted = false, drawing = false, player, gone = false;
+  let scene, k = 0, template, Plotly, wanted = false, drawing = false, player, patience, gone = false;
 
   // --- the controls
   function control(c) {
@@ -104,6 +248,8 @@ function render({ model, el }) {
       };
       show = () => { slider.value = number.value = value(); };
       box.append(h("label", {}, c.label, slider), number);
+    } else if (c.kind === "points") {
+      show = pad(c, box, value, (points) => set(c, points), Boolean(spec.live), disabled);
     } else {
       const choice = c.kind === "choice";
       const input = choice ? h("select", common, ...c.values.map((v) => h("option", {}, v)))
@@ -142,6 +288,7 @@ function render({ model, el }) {
 
   // --- the page
   const part = (tag, role, props) => h(tag, { className: role, "data-role": role, ...props });
+  const working = h("span", { className: "working", role: "status" }, "working…");
   const error = part("p", "error", { role: "alert" }), plot = part("div", "plot", { role: "img" });
   const numbers = part("div", "numbers"), sentence = part("p", "sentence"), warning = part("p", "warning");
   const code = part("pre", "code"), note = part("p", "note");
@@ -152,7 +299,7 @@ function render({ model, el }) {
   const root = h("section", { className: "diffusion-lab-explorer", ariaLabel: spec.title },
     h("style", {}, CSS),
     h("div", { className: "head" }, h("span", { role: "heading", "aria-level": 3 }, spec.title),
-      h("span", { className: "working", role: "status" }, "working…")),
+      working),
     h("div", { className: "controls" }, ...others.map(control)), note, error);
   if (main) {
     number.ariaLabel = `${main.label}, as a number`;
@@ -160,7 +307,7 @@ function render({ model, el }) {
       h("label", {}, main.label, slider), number, button("‹", "step back", () => go(k - 1)), playing,
       button("›", "step forward", () => go(k + 1))));
   }
-  root.append(plot, readout, h("details", {}, h("summary", {}, "show the code"), code));
+  root.append(h("div", { className: "wide" }, plot), readout, h("details", {}, h("summary", {}, "show the code"), code));
   root.onkeydown = (e) => e.ctrlKey || e.metaKey || e.stopPropagation();  // JupyterLab takes arrow keys
   el.append(root);
 
@@ -179,6 +326,7 @@ function render({ model, el }) {
     plot.ariaLabel = at(scene.alt, k) || spec.title;
     draw();
   }
+  let drawn;  // what is on the page
   async function draw() {  // one drawing at a time; the newest wish is kept
     wanted = true;
     if (drawing || !Plotly) return;
@@ -188,8 +336,13 @@ function render({ model, el }) {
         wanted = false;
         const frame = k, { layout = {}, ...traces } = at(scene.frames, k);
         const data = scene.data.map((trace, i) => (i in traces ? patched(trace, traces[i]) : trace));
-        const dressed = { ...patched(scene.layout, layout), template };
-        await Plotly.react(plot, data, dressed, { displayModeBar: false });
+        // What must stay for marks to be moved: the scene, the template, the layout, and what a frame changes
+        const fixed = [layout, Object.entries(traces).map(([i, patch]) => [i, Object.keys(patch)])];
+        const stays = drawn?.scene === scene && drawn.template === template && same(drawn.fixed, fixed);
+        drawn = null;
+        if (!stays || !moved(plot, data, traces))
+          await Plotly.react(plot, data, { ...patched(scene.layout, layout), template }, { displayModeBar: false });
+        drawn = { scene, template, fixed };
         plot.dataset.frame = frame;
       }
     } catch (e) { error.textContent = `the picture could not be drawn: ${e}`; }
@@ -207,14 +360,19 @@ function render({ model, el }) {
   }
   const state = () => {  // busy until the answer is to what the controls now say
     const answered = model.get("_answered");
-    root.ariaBusy = String(Boolean(answered && others.some((c) => model.get(c.name) !== answered[c.name])));
+    const busy = Boolean(answered && others.some((c) => !same(model.get(c.name), answered[c.name])));
+    root.ariaBusy = String(busy);
+    working.textContent = "working…";
+    clearTimeout(patience);
+    if (busy) patience = setTimeout(() => { working.textContent = "no answer yet: is the kernel running?"; }, 8000);
     const message = model.get("_error");
     error.textContent = message && `${message}\nWhat is shown is from before.`;
     root.classList.toggle("stale", Boolean(message));
   };
   const take = () => {
-    if (!model.get("_scene")) return;
-    scene = JSON.parse(model.get("_scene"));
+    const sent = model.get("_scene");
+    if (!sent) return;
+    scene = sent.data ? sent : JSON.parse(sent);  // a page without a kernel has it unfolded already
     plot.style.height = `${scene.layout.height ?? 300}px`;
     show();
   };
@@ -229,17 +387,61 @@ function render({ model, el }) {
   take(); state(); theme();
   loadPlotly(model).then((loaded) => { if (!gone) { Plotly = loaded; theme(); } });
   return () => {
-    pause(); undo.forEach((f) => f()); themes.disconnect(); sizes.disconnect();
+    pause(); clearTimeout(patience); undo.forEach((f) => f()); themes.disconnect(); sizes.disconnect();
     Plotly?.purge(plot);
     Plotly = null; gone = true;
   };
 }
 
+/** What `zipped` in packing.py made: a response, for its text, JSON or bytes. */
+function unzipped(text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+}
+
+/** The rows of packing.py, from their differences; `table` holds the place of the row before and the length. */
+function summed(bytes, table) {
+  const rows = [], high = bytes.length / 2;
+  let i = 0;
+  for (const [before, length] of table) {
+    const row = new Int16Array(length), last = rows[before] ?? [];
+    for (let j = 0; j < length; j++, i++) {
+      const change = bytes[i] | (bytes[high + i] << 8);
+      row[j] = (last[j] ?? 0) + ((change >> 1) ^ -(change & 1));
+    }
+    rows.push(row);
+  }
+  return rows;
+}
+
+/** A scene, or a part of it, as it was before packing.py. */
+function unpacked(value, parts, rows) {
+  const whole = (v) => unpacked(v, parts, rows);
+  if (Array.isArray(value)) return value.map(whole);
+  if (value?.constructor !== Object) return value;
+  if ("$" in value) return whole(parts[value.$]);
+  if ("row" in value) {
+    const numbers = Float32Array.from(rows[value.row], (n) => (n === -32768 ? NaN : n * value.step));
+    return { dtype: "f4", bdata: numbers.buffer, shape: value.shape };
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, whole(v)]));
+}
+
 /** The host without a kernel: a model that knows the scenes which were computed when the page was written. */
-function mountAll() {
-  globalThis.diffusionLab = { plotly: Promise.resolve(globalThis.Plotly), asked: Infinity };
-  for (const script of document.querySelectorAll(".diffusion-lab > script")) {
-    const state = JSON.parse(script.textContent), listeners = {};
+async function mountAll() {
+  const plotly = globalThis.Plotly ?? unzipped(zippedPlotly).text().then((code) => {
+    document.head.append(h("script", { textContent: code }));
+    return globalThis.Plotly;
+  });
+  globalThis.diffusionLab = { plotly: Promise.resolve(plotly), asked: Infinity };
+  for (const el of document.querySelectorAll(".diffusion-lab")) {
+    const [first, second] = [...el.querySelectorAll("script")].map((script) => unzipped(script.textContent));
+    const { _parts, _rows, _scenes, ...state } = await first.json(), listeners = {};
+    const rows = summed(new Uint8Array(await second.arrayBuffer()), _rows);
+    const others = state._spec.controls.filter((c) => !c.main);
+    const key = (values) => JSON.stringify(others.map((c) => values[c.name]));
+    const scenes = new Map(_scenes.map((scene) => [key(scene._answered), scene]));
+    let shown;
     const model = {
       get: (name) => state[name],
       set(name, value) {
@@ -248,15 +450,16 @@ function mountAll() {
         listeners[`change:${name}`]?.forEach((f) => f());
       },
       save_changes() {
-        const fits = ({ _answered: a }) => Object.keys(a).every((name) => a[name] === state[name]);
-        const here = state._scenes.find(fits);
-        for (const name in here) model.set(name, here[name]);
+        const here = scenes.get(key(state));
+        if (here === shown) return;
+        shown = here;
+        for (const name in here) model.set(name, name === "_scene" ? unpacked(here._scene, _parts, rows) : here[name]);
       },
       on(event, f) { (listeners[event] ??= []).push(f); },
       off() {}, send() {},
     };
     model.save_changes();
-    render({ model, el: script.parentElement });
+    render({ model, el });
   }
 }
 

@@ -45,6 +45,18 @@ def plane(limit: float, n: int, ticks: bool = True, below: str = "") -> dict:
     return dict(xaxis=xaxis, yaxis=dict(**axis, scaleanchor="x" if n == 1 else f"x{n}"))
 
 
+def span(*values, log: bool = False) -> list[float]:
+    """The range of an axis on which all finite values (above 0 if log) have room: a twentieth at both ends.
+
+    An axis with a range of its own stays when the main slider moves, and the browser draws only what moves.
+    """
+    every = np.concatenate([np.ravel(v) for v in values]).astype(np.float64)
+    every = np.log10(every[every > 0]) if log else every[np.isfinite(every)]
+    low, high = every.min(), every.max()
+    room = 0.05 * (high - low) or 1.0
+    return [low - room, high + room]
+
+
 def title(words: str) -> dict:
     """The words under an axis."""
     return dict(text=words, standoff=2, font=dict(size=13))

@@ -12,7 +12,7 @@ from ..forward import q_marginal, q_sample
 from ..gaussian import Gaussian, kl
 from ..schedules import SCHEDULES, zero_terminal_snr
 from .core import PALETTE, Choice, Explorer, Scene, Slider, Toggle
-from .figures import LOG, cloud, colored, framed, image, layout, on, panel, plane, title
+from .figures import LOG, cloud, colored, framed, image, layout, on, panel, plane, span, title
 
 COLORS = [PALETTE["blue"], PALETTE["vermillion"], PALETTE["green"]]
 NOT_NOISE = 0.05  # √ᾱ_T above which the sampler's start, pure noise, is visibly not what training ended with
@@ -26,6 +26,7 @@ class NoiseSchedules(Explorer):
     """
 
     title = "Noise schedules"
+    portable = ("first", "second", "third")
     first = Choice("linear", list(SCHEDULES), label="first")
     second = Choice("cosine", ["none", *SCHEDULES])
     third = Choice("none", ["none", *SCHEDULES])
@@ -71,7 +72,7 @@ class NoiseSchedules(Explorer):
                 row[f"{name}: √ᾱ_T"], row[f"{name}: L_T bits/dim"] = ends[name], prior[name]
         loud = [f"{name} (√ᾱ_T = {end:.2g})" for name, end in ends.items() if end > NOT_NOISE]
         return Scene(
-            figure={"data": traces, "layout": self.panels(T, names)},
+            figure={"data": traces, "layout": self.panels(T, schedules)},
             positions=times.tolist(),
             frames=frames,
             numbers=numbers,
@@ -85,15 +86,17 @@ class NoiseSchedules(Explorer):
         )
 
     @staticmethod
-    def panels(T, names):
+    def panels(T, schedules):
+        betas, log_snrs = ([getattr(s, table) for s in schedules.values()] for table in ("beta", "log_snr"))
+        per_step = LOG | dict(range=span(*betas, log=True))
         axis = dict(title=title("t"), range=[-0.02 * T, 1.02 * T])
         thirds = [(0.0, 0.28), (0.36, 0.64), (0.72, 1.0)]
         rows = [
-            panel(1, thirds[0], (0.48, 1), "β_t: variance added", axis, LOG),
+            panel(1, thirds[0], (0.48, 1), "β_t: variance added", axis, per_step),
             panel(2, thirds[1], (0.48, 1), "ᾱ_t: share of the data left", axis, dict(range=[-0.05, 1.05])),
-            panel(3, thirds[2], (0.48, 1), "log SNR (nats)", axis, dict(nticks=6)),
+            panel(3, thirds[2], (0.48, 1), "log SNR (nats)", axis, dict(nticks=6, range=span(*log_snrs))),
         ]
-        for i, name in enumerate(names):
+        for i, name in enumerate(schedules):
             left, right = thirds[i]
             heading = colored(COLORS[i], f"{name}: x_t")
             rows += [

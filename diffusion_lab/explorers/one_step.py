@@ -27,6 +27,7 @@ class OneStep(Explorer):
     """
 
     title = "One step of denoising: learned, by heart, Gaussian"
+    portable = ("source", "told")
     source = Choice("held-out", list(SPLITS), label="image from")
     index = Slider(27, 0, 359, label="image")
     told = Toggle(True, label="told the class")

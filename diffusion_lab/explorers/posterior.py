@@ -29,6 +29,7 @@ class Posterior(Explorer):
     """
 
     title = "The posterior q(x_s|x_t, x_0)"
+    portable = ("schedule",)
     schedule = Choice("cosine", list(OPTIONS))
     x0 = Slider(-0.6, -1.0, 1.0, step=0.1, label="x_0")
     x_t = Slider(0.9, -2.0, 2.0, step=0.1, label="x_t")

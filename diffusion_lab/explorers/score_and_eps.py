@@ -9,7 +9,7 @@ import torch
 from .. import data, pretrained
 from ..forward import q_sample
 from .core import PALETTE, Choice, Explorer, Scene, Slider
-from .figures import DENSITY, LOG, arrow_lines, arrows, colored, grid, layout, on, panel, plane, title
+from .figures import DENSITY, LOG, arrow_lines, arrows, colored, grid, layout, on, panel, plane, span, title
 
 VIEWS = {"score": "score ∇ log q_t", "eps": "ε̂", "v": "v̂", "x0": "x̂₀"}
 COLORS = dict(zip(VIEWS, (PALETTE[c] for c in ("vermillion", "blue", "green", "purple")), strict=True))
@@ -37,6 +37,7 @@ class ScoreAndEps(Explorer):
     """
 
     title = "Score and ε: one prediction, four views"
+    portable = ("view", "shown_by")
     view = Choice("score", list(VIEWS))
     shown_by = Choice("exact", ["exact", "learned", "learned − exact"], label="denoiser")
     t = Slider(300, 1, 1000, main=True)
@@ -52,11 +53,13 @@ class ScoreAndEps(Explorer):
         frames, numbers = [], []
         for k, t in enumerate(times):
             dot = {"x": [t], "y": [sizes["exact"][view][k]]}
-            error = {"z": errors["field"][k], "zmax": float(np.quantile(errors["field"][k], 0.98))}
+            brightest = float(np.quantile(errors["field"][k], 0.98))
+            error = {"z": errors["field"][k] / brightest}
             density = {"z": now["density"][k]}
             arrow = arrow_lines(tails, vectors[k])
             frames.append({0: density, 1: arrow, 2: error, 3: density, len(traces) - 1: dot})
             numbers.append({f"rms {VIEWS[name]}": sizes["exact"][name][k] for name in VIEWS})
+            numbers[-1]["error where it is brightest"] = brightest
             numbers[-1]["error where there is data"] = errors["data"][k]
             numbers[-1]["error where there is none"] = errors["empty"][k] or "no such place"
         return Scene(
@@ -72,7 +75,10 @@ class ScoreAndEps(Explorer):
 
     @staticmethod
     def panels(view, shown_by):
-        size = panel(3, (0.74, 1), (0, 1), "size (rms); dotted: learned", LOG | dict(title=title("t")), LOG)
+        sizes = [each for views in everything()["sizes"].values() for each in views.values()]
+        xaxis = LOG | dict(title=title("t"), range=span(everything()["times"], log=True))
+        yaxis = LOG | dict(range=span(*sizes, log=True))
+        size = panel(3, (0.74, 1), (0, 1), "size (rms); dotted: learned", xaxis, yaxis)
         for name, (t, up) in LABELS.items():
             y = np.log10(np.interp(t, everything()["times"], everything()["sizes"]["exact"][name]))
             place = dict(xref="x3", yref="y3", x=np.log10(t), y=y, yshift=up, showarrow=False)
@@ -117,12 +123,12 @@ def fields(vectors, tails) -> list[dict]:
     """Left, arrows over the density; middle, the error, and the line inside which there is data."""
     ticks, _ = grid(LIMIT, FIELD)
     square = dict(x=ticks, y=ticks, hoverinfo="skip")
-    bar = dict(x=0.63, y=0.5, len=1, thickness=10, ypad=0, nticks=5)
+    bar = dict(x=0.63, y=0.5, len=1, thickness=10, ypad=0, tickvals=[0, 1], ticktext=["0", "most"])
     edge = dict(coloring="none", type="constraint", operation="=", value=255 * EMPTY)
     return [
         dict(type="heatmap", x=ticks, y=ticks, **DENSITY),
         arrows(tails, vectors, 1, "white"),
-        dict(type="heatmap", **square, zmin=0, colorscale="Cividis", colorbar=bar, **on(2)),
+        dict(type="heatmap", **square, zmin=0, zmax=1, colorscale="Cividis", colorbar=bar, **on(2)),
         dict(
             type="contour",
             **square,

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import nbformat
@@ -57,10 +58,13 @@ def run_all(page: Page, timeout: float = 300):
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     prompts = page.locator(".jp-CodeCell .jp-InputArea-prompt")
     waiting = prompts.filter(has_text=re.compile(r"\[[ *]\]"))  # [ ] has not run, [*] waits or runs
-    expect(waiting).to_have_count(0, timeout=timeout * SECONDS)
-    wait_idle(page, timeout)
     errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
     tracebacks = errors.filter(has_text="Traceback").or_(page.locator(".jp-RenderedError"))
+    deadline = time.monotonic() + timeout
+    while waiting.count() and not tracebacks.count():
+        assert time.monotonic() < deadline, f"{waiting.count()} cells have not run after {timeout} s"
+        page.wait_for_timeout(100)
+    wait_idle(page, timeout)
     assert not tracebacks.count(), tracebacks.all_inner_texts()
 
 
@@ -78,13 +82,22 @@ def explorer(page: Page, nth: int = 0) -> Locator:
 
 
 def control(root: Locator, name: str) -> Locator:
-    """The slider, drop-down list or check box of a control: press keys on it."""
+    """The slider, drop-down list, check box or square of a control: press keys on it."""
     box = root.locator(f"[data-control='{name}']")
-    return box.locator("input[type=range], select, input[type=checkbox]")
+    return box.locator("input[type=range], select, input[type=checkbox], .pad")
 
 
 def number_box(root: Locator, name: str) -> Locator:
     return root.locator(f"[data-control='{name}'] input[type=number]")
+
+
+def points(root: Locator) -> tuple[tuple[float, float], ...]:
+    """The points on the square of `Points`, in their order."""
+    pairs = root.evaluate(
+        """node => [...node.querySelectorAll(".pad circle:not(.cursor)")]
+            .map((c) => [+c.getAttribute("cx"), 0 - c.getAttribute("cy")])"""
+    )
+    return tuple(map(tuple, pairs))
 
 
 def numbers(root: Locator) -> dict[str, str]:

@@ -15,6 +15,7 @@ from labtools import (
     number_box,
     numbers,
     open_notebook,
+    points,
     run_all,
     settled,
     watch,
@@ -23,10 +24,22 @@ from labtools import (
 )
 from playwright.sync_api import expect
 
-from diffusion_lab.explorers import ChainAndJump, Denoising, NoiseSchedules, OneStep, Posterior, ScoreAndEps
+from diffusion_lab.explorers import (
+    ChainAndJump,
+    Denoising,
+    ElboTerms,
+    NoiseSchedules,
+    OneStep,
+    OwnData,
+    Posterior,
+    ScoreAndEps,
+    TrainingReplay,
+    elbo_terms,
+)
 
 pytestmark = pytest.mark.browser
 
+PAIR = ((-0.5, 0.0), (0.5, 0.25))
 # The state of each explorer at the start: one in which every control matters to the picture.
 START = {
     NoiseSchedules: dict(first="linear", second="cosine", third="sigmoid", T=100, t=60),
@@ -35,6 +48,9 @@ START = {
     OneStep: dict(source="held-out", index=27, told=True, seed=0, t=196),
     ChainAndJump: dict(source="1-D mixture", name="cosine", seed=0, t=40),
     Posterior: dict(schedule="cosine", x0=-0.6, x_t=0.9, gap=10, t=50),
+    ElboTerms: dict(source="mixture", denoiser="exact", variance="small", schedule="cosine", T="50", t=5),
+    OwnData: dict(points=PAIR, std=0.1, schedule="cosine", sampler="ddpm", seed=0, t=141),
+    TrainingReplay: dict(source="mixture", t="225", step=120),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
@@ -75,6 +91,21 @@ MOVES = {
     (ChainAndJump, "seed"): [(RIGHT, 1), ("Home", 0)],
     (ChainAndJump, "t"): [(RIGHT, 41), ("Home", 0), ("End", 100), (TYPED + "40", 40)],
     (OneStep, "t"): [("Home", 1), ("End", 1000), (TYPED + "196", 196)],
+    (ElboTerms, "source"): [(DOWN, "digits"), (UP, "mixture")],
+    (ElboTerms, "denoiser"): [("l", "learned"), ("Home", "exact")],
+    (ElboTerms, "variance"): [(DOWN, "large"), (UP, "small")],
+    (ElboTerms, "schedule"): [("End", elbo_terms.UNSCALED), (UP, elbo_terms.SCALED), ("Home", "cosine")],
+    (ElboTerms, "T"): [("Home", "25"), (DOWN, "50"), (DOWN, "100"), (UP, "50")],
+    (ElboTerms, "t"): [(RIGHT, 6), ("Home", 1), ("End", 50), (TYPED + "5", 5)],
+    (OwnData, "points"): [("Enter", (*PAIR, (0.0, 0.0))), ("Delete", PAIR)],  # where the keys' cursor starts
+    (OwnData, "std"): [(RIGHT, 0.12), ("End", 0.3), (TYPED + "0.1", 0.1)],
+    (OwnData, "schedule"): [("End", "linear"), (UP, "sigmoid"), (UP, "cosine")],
+    (OwnData, "sampler"): [(UP, "ddim"), (DOWN, "ddpm")],
+    (OwnData, "seed"): [(RIGHT, 1), ("End", 20), ("Home", 0)],
+    (OwnData, "t"): [(RIGHT, 118), ("Home", 1000), ("End", 0), (TYPED + "150", 141)],
+    (TrainingReplay, "source"): [(DOWN, "digits"), (UP, "mixture")],
+    (TrainingReplay, "t"): [(DOWN, "375"), ("Home", "75"), (DOWN, "225")],
+    (TrainingReplay, "step"): [(RIGHT, 140), ("Home", 0), ("End", 2000), (TYPED + "125", 120)],
 }
 
 
@@ -145,6 +176,8 @@ def values(root, cls) -> dict:
     for name, c in cls.controls.items():
         if c.kind == "slider":
             said[name] = (int if c.whole else float)(number_box(root, name).input_value())
+        elif c.kind == "points":
+            said[name] = points(root)
         else:
             widget = control(root, name)
             said[name] = widget.is_checked() if c.kind == "toggle" else widget.input_value()
@@ -245,6 +278,9 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
         OneStep: dict(source="training", index=5, told=False, t=300),
         ChainAndJump: dict(source="2-D mixture", seed=5, t=20),
         Posterior: dict(schedule="linear", x0=0.5, gap=3, t=20),
+        ElboTerms: dict(source="digits", denoiser="learned", variance="large", schedule="sigmoid", t=30),
+        OwnData: dict(points=[(0.5, -0.5), (0.25, 0.75), (-1, 1)], sampler="ddim", t=35),
+        TrainingReplay: dict(source="digits", t="375", step=300),
     }[cls]
     lab.python(f"for key, value in {changed}.items():\n    setattr({name}, key, value)")
     expected = {key: getattr(cls(**state | changed), key) for key in state}
@@ -280,9 +316,9 @@ def test_every_control_has_a_name_and_a_place_in_the_tab_order(lab, cls):
     nth = f"document.querySelectorAll('.diffusion-lab-explorer')[{list(START).index(cls)}]"
     node = cdp.send("Runtime.evaluate", {"expression": nth})["result"]["objectId"]
     tree = cdp.send("Accessibility.queryAXTree", {"objectId": node})["nodes"]
-    roles = {"slider", "spinbutton", "combobox", "checkbox", "button", "DisclosureTriangle"}
+    roles = {"slider", "spinbutton", "combobox", "checkbox", "button", "DisclosureTriangle", "application"}
     names = [n["name"]["value"] for n in tree if not n["ignored"] and n["role"]["value"] in roles]
-    inputs = "input, select, button, summary"
+    inputs = "input, select, button, summary, .pad"
     assert len(names) == root.locator(inputs).count()
     assert all(names) and len(set(names)) == len(names), names
     for c in cls.controls.values():
@@ -350,7 +386,8 @@ def test_words_are_legible(lab, theme):
             root = lab.find(cls)
             found = dict(root.evaluate(CONTRASTS))
             assert {cls.title, *numbers(root).values(), words(root, "sentence")} <= set(found)
-            assert any(text in found for text in ("t", "x_t: the state"))  # the figure's own words among them
+            titles = ("t", "x_t: the state", "x_t, drawn from the data, over q_t")
+            assert any(text in found for text in titles)  # the figure's own words among them
             assert not {text: round(ratio, 2) for text, ratio in found.items() if ratio < 4.5}, cls
     finally:
         choose_theme(lab.page, "JupyterLab Light")
@@ -373,9 +410,15 @@ def test_alone_from_the_disk(page, tmp_path, cls):
         assert values(root, cls) == state
         assert_shows(root, cls, state)
         picture = drawn(root, unlike=picture)
-    others = [name for name in cls.controls if name != main]
+    for name in cls.portable:
+        for keys, value in MOVES[cls, name] if cls.controls[name].kind != "points" else ():
+            move(root, name, keys)
+            state[name] = value
+            assert values(root, cls) == state
+            assert_shows(root, cls, state)
+            picture = drawn(root, unlike=picture)
+    others = [name for name in cls.controls if name not in (main, *cls.portable)]
     for name in others:
         expect(control(root, name)).to_be_disabled()
-    expect(root).to_contain_text(
-        f"Live in JupyterLab: {', '.join(cls.controls[name].label or name for name in others)}."
-    )
+    asleep = ", ".join(cls.controls[name].label or name for name in others)
+    expect(root.locator(".controls + .note")).to_have_text(f"Live in JupyterLab: {asleep}." if asleep else "")

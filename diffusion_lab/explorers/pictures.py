@@ -1,0 +1,152 @@
+"""Pictures of explorers, taken in a headless Chromium, for handouts and for pages where nothing runs.
+
+A picture shows the live explorer: its controls, figure, numbers and sentence. Left out is what only a reader
+at a keyboard has a use for: the code, and the notes beside the controls.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
+from ..checks import check_int
+from .core import page_scripts
+
+# By name where it is on the PATH; by address on macOS and Windows, where it is not. Edge is a Chromium, too.
+BROWSERS = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"),
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    os.path.expandvars(r"%ProgramFiles%\Google\Chrome\Application\chrome.exe"),
+    os.path.expandvars(r"%ProgramFiles(x86)%\Microsoft\Edge\Application\msedge.exe"),
+)
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
+FLAGS += ("--disable-background-networking", "--disable-component-update")
+
+STAGE = """<!doctype html><meta charset="utf-8">
+<style>:root { color-scheme: light dark } body { margin: 0; font: 15px/1.45 system-ui, sans-serif }
+body .diffusion-lab-explorer { max-width: none; padding: 12px 16px; details, .note { display: none } }
+.caption { margin-left: auto; font-size: 13px; font-weight: 400; color: var(--quiet) }</style>
+"""
+AWAKE = "for (const input of document.querySelectorAll(':disabled')) input.disabled = false"
+ADD_CAPTION = """(head, text) => {
+    const caption = head.appendChild(document.createElement("span"));
+    caption.className = "caption";
+    caption.textContent = text;
+}"""
+IMAGES = "root => Promise.allSettled([...root.querySelectorAll('image')].map((image) => image.decode()))"
+MOST_FRAMES = 40
+
+
+def chromium() -> str:
+    """The path of an installed Chromium, Chrome or Edge. If there is none: a RuntimeError."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        raise RuntimeError(f"no browser found to take pictures with; install one of {', '.join(BROWSERS)}")
+    return path
+
+
+def stills(fragments: Sequence[str], dark=False, scale=1.5, width=900, caption="") -> list[Image.Image]:
+    """A picture of each explorer, given as `Explorer.to_fragment` writes it; all from one browser.
+
+    `caption` stands beside the title.
+    """
+
+    def job(open_page):
+        pictures = []
+        for fragment in tqdm(fragments, desc="pictures", delay=2, leave=False, disable=len(fragments) == 1):
+            root = open_page(fragment)
+            root.locator(".head").evaluate(ADD_CAPTION, caption)
+            pictures.append(shoot(root))
+        return pictures
+
+    return _in_chromium(job, dark, scale, width)
+
+
+def film(fragment: str, dark=False, scale=1.0, width=900) -> list[Image.Image]:
+    """Pictures of one explorer along its main slider, end to end: all its frames, or 40 of them."""
+
+    def job(open_page):
+        root = open_page(fragment)
+        slider = root.locator(".main input[type=range]")
+        last = int(slider.get_attribute("max"))
+        frames = np.linspace(0, last, min(last + 1, MOST_FRAMES)).round().astype(int).tolist()
+        pictures = []
+        for k in tqdm(frames, desc="frames", delay=2, leave=False):
+            slider.evaluate("(node, k) => { node.value = k; node.oninput() }", k)
+            root.locator(f".plot[data-frame='{k}']").wait_for()
+            pictures.append(shoot(root))
+        return pictures
+
+    return _in_chromium(job, dark, scale, width)
+
+
+def shoot(root) -> Image.Image:
+    """What is to be seen of the explorer whose element is `root`."""
+    root.evaluate(IMAGES)  # drawn by plotly, but perhaps not loaded yet
+    return Image.open(io.BytesIO(root.screenshot(animations="disabled"))).convert("RGB")
+
+
+def _in_chromium(job: Callable, dark: bool, scale: float, width: int):
+    """`job(open_page)`, where `open_page(fragment)` draws an explorer and returns its element."""
+    check_int(width, "width", 200)
+    if not 0 < scale <= 10:
+        raise ValueError(f"scale must be a number above 0 and at most 10; got {scale!r}")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise ImportError("pictures are taken through playwright: python -m pip install playwright") from None
+    path = chromium()
+
+    def work():
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+            view = dict(viewport={"width": width, "height": 900}, device_scale_factor=scale)
+            view |= dict(color_scheme="dark" if dark else "light")
+            scripts = "".join(f"<script>{script}</script>" for script in page_scripts().values())
+
+            def open_page(fragment):
+                page = browser.new_page(**view)
+                page.set_content(STAGE + fragment + scripts)
+                root = page.locator(".diffusion-lab-explorer")
+                root.locator(".plot[data-frame]").wait_for()
+                page.evaluate(AWAKE)
+                return root
+
+            return job(open_page)
+
+    # In a thread of its own: playwright refuses one with a running event loop, which every notebook's has.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+# ---------------------------------------------------------------------------------------------- files
+def png(picture: Image.Image) -> bytes:
+    """`picture` as a PNG of the 256 colours that suit it best: hardly a difference, a third of the size."""
+    file = io.BytesIO()
+    picture.quantize(256, kmeans=10, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def gif(pictures: Sequence[Image.Image]) -> bytes:
+    """`pictures` as a GIF that takes about eight seconds, holds the last one for two, and begins again."""
+    # One size for all, though some sentences are longer; and one palette, or the colours would flicker
+    width, height = np.max([picture.size for picture in pictures], axis=0).tolist()
+    reel = Image.new("RGB", (width, height * len(pictures)), pictures[0].getpixel((0, 0)))
+    for i, picture in enumerate(pictures):
+        reel.paste(picture, (0, i * height))
+    reel = reel.quantize(256, dither=Image.Dither.NONE)
+    first, *rest = [reel.crop((0, i * height, width, (i + 1) * height)) for i in range(len(pictures))]
+    each = min(max(8000 // len(pictures), 50), 400)  # milliseconds
+    times = [*[each] * len(rest), 2000]
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=rest, duration=times, loop=0)
+    return file.getvalue()

@@ -1,0 +1,83 @@
+"""Every notebook in a real JupyterLab: run to the end, every control of every explorer moved.
+
+Fast mode: where a cell tagged `trains` says `steps=…`, it is run with STEPS. `SLOW=1 make browser` trains in
+full.
+"""
+
+import json
+import os
+import re
+
+import nbformat
+import pytest
+from labtools import control, explorer, numbers, open_notebook, run_all, settled, words
+from nbtools import NOTEBOOKS
+from test_every_explorer import assert_shows, drawing, values
+
+from diffusion_lab import explorers
+
+pytestmark = pytest.mark.browser
+
+STEPS = 160
+TITLES = {cls.title: cls for cls in (getattr(explorers, name) for name in explorers.__all__)}
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+def in_fast_mode(notebook) -> int:
+    """Shorten the training runs; returns how many."""
+    count = 0
+    for cell in notebook.cells:
+        if "trains" in cell.metadata.get("tags", ()):
+            cell.source, found = re.subn(r"\bsteps=\d+", f"steps={STEPS}", cell.source)
+            assert found, "a cell tagged `trains` says steps=…"
+            count += found
+    return count
+
+
+def away(root, cls, name: str):
+    """Move one control by a key, from wherever it stands."""
+    c = cls.controls[name]
+    widget = control(root, name)
+    if c.kind == "toggle":
+        widget.press(" ")
+    elif c.kind == "points":
+        widget.press("Enter")  # a point where the keys' cursor starts
+    elif c.kind == "choice":
+        at_the_end = widget.evaluate("node => node.selectedIndex === node.options.length - 1")
+        widget.press("ArrowUp" if at_the_end else "ArrowDown")
+    else:
+        at_the_end = widget.input_value() == widget.evaluate("node => node.max")
+        widget.press("ArrowLeft" if at_the_end else "ArrowRight")
+    settled(root)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_runs_to_the_end_and_every_control_moves(page, jupyterlab, path):
+    notebook = nbformat.read(path, as_version=4)
+    if not os.environ.get("SLOW"):
+        in_fast_mode(notebook)
+    copy = jupyterlab.root / f"fast_{path.name}"
+    nbformat.write(notebook, copy)
+    open_notebook(page, jupyterlab, copy)
+    run_all(page)
+    stored = json.dumps(notebook)
+    count = page.locator(".diffusion-lab-explorer").count()
+    assert count >= stored.count(explorers.core.STATE)
+    for nth in range(count):
+        root = explorer(page, nth)
+        settled(root)
+        cls = TITLES[root.get_attribute("aria-label")]
+        for name in cls.controls:
+            before, said, picture = values(root, cls), numbers(root), drawing(root)
+            away(root, cls, name)
+            now = values(root, cls)
+            assert now[name] != before[name]
+            assert words(root, "error") == ""
+            if now.get("source") == "this run":  # which only its kernel knows
+                assert (numbers(root), drawing(root)) != (said, picture)
+            else:
+                assert_shows(root, cls, now)
+
+
+def test_fast_mode_knows_the_cells_that_train():
+    assert sum(in_fast_mode(nbformat.read(path, as_version=4)) for path in PATHS) >= 1

@@ -1,0 +1,198 @@
+"""The whole course as pages from the disk, the network off: each page opened, each explorer moved."""
+
+import functools
+import re
+import time
+
+import nbformat
+import numpy as np
+import pytest
+from labtools import control, explorer, number_box, numbers, settled, words
+from nbtools import NOTEBOOKS
+from playwright.sync_api import expect
+from test_every_explorer import CONTRASTS, drawn, values
+from test_export import dead_links
+
+from diffusion_lab import explorers
+from diffusion_lab.explorers.packing import LEVELS
+from diffusion_lab.export import explorer_outputs, export
+
+pytestmark = pytest.mark.browser
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+STATES = {
+    path.stem: [data["application/vnd.diffusion-lab.explorer+json"] for data in explorer_outputs(notebook)]
+    for path, notebook in ((path, nbformat.read(path, as_version=4)) for path in PATHS)
+}
+PLACES = [(stem, nth) for stem, states in STATES.items() for nth in range(len(states))]
+LIMIT_MB = 20
+LIMIT_OPEN_S = 5.0  # to the first drawn explorer; less than 2 s if nothing else keeps the two cores busy
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return export(tmp_path_factory.mktemp("export") / "site")
+
+
+@pytest.fixture
+def open_page(page, site):
+    """`open_page(stem)` opens a page of the site with the network off."""
+    page.context.set_offline(True)
+
+    def open_it(name):
+        page.goto((site / f"{name}.html").as_uri())
+        return page
+
+    return open_it
+
+
+def test_there_are_explorers_on_the_pages(site):
+    shown = {state["explorer"] for states in STATES.values() for state in states}
+    assert shown == set(explorers.__all__), "run `make notebooks`"
+    for stem, states in STATES.items():
+        page = (site / f"{stem}.html").read_text("utf-8")
+        assert page.count('<div class="diffusion-lab">') == len(states)
+
+
+def test_the_site_is_small_and_whole(site):
+    sizes = {path.name: path.stat().st_size / 1e6 for path in site.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) <= LIMIT_MB, sorted(sizes.items(), key=lambda item: -item[1])[:12]
+    assert not dead_links(site)
+
+
+@pytest.mark.parametrize("name", ["index", *STATES, "source/diffusion_lab.forward"])
+def test_every_page_reads_well(open_page, name):
+    page = open_page(name)
+    expect(page.locator("h1")).to_have_count(1)
+    text = page.evaluate("""() => {
+        const copy = document.querySelector("main").cloneNode(true);
+        copy.querySelectorAll("pre, code, script, .explorer").forEach((node) => node.remove());
+        return copy.textContent;
+    }""")
+    assert "$" not in text and "\\" not in text
+    assert page.locator("img:not([alt])").count() + page.locator("img[alt='']").count() == 0
+    if page.locator("math").count():
+        fonts = "document.fonts.ready.then(() => [...document.fonts].map((f) => [f.family, f.status].join()))"
+        assert page.evaluate(fonts) == ["STIX Two Math,loaded"]
+    page.evaluate("document.querySelectorAll('.explorer').forEach((node) => node.remove())")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = dict(page.locator("body").evaluate(CONTRASTS))
+        assert len(found) > 10
+        assert not {word: round(ratio, 2) for word, ratio in found.items() if ratio < 4.5}, scheme
+    for width in (1280, 640):  # the latter is 200 % on a projector
+        page.set_viewport_size({"width": width, "height": 720})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_from_page_to_page_by_keyboard(open_page):
+    page = open_page("index")
+    for stem in list(STATES)[:3]:
+        page.locator("main + nav [rel=next]").press("Enter")
+        expect(page).to_have_url(re.compile(f"/{stem}.html$"))
+    page.locator("[rel=prev]").first.press("Enter")
+    expect(page).to_have_url(re.compile(f"/{list(STATES)[1]}.html$"))
+    page.get_by_role("link", name="Contents").first.press("Enter")
+    expect(page).to_have_url(re.compile("/index.html$"))
+    page.get_by_role("link", name="diffusion_lab/forward.py").first.press("Enter")
+    expect(page.locator("h1")).to_have_text("diffusion_lab/forward.py")
+
+
+def moves(cls, name, value):
+    """Keys that move a control away and back again, each with the value they lead to."""
+    c = cls.controls[name]
+    if c.kind == "toggle":
+        return [(" ", not value), (" ", value)]
+    if c.kind == "points":  # its presets are buttons
+        presets = {name: points for name, points in c.presets.items() if points != value}
+        back = [name for name, points in c.presets.items() if points == value]
+        return [(f"press {preset}", c.presets[preset]) for preset in [*list(presets)[:1], *back]]
+    k = c.values.index(value)
+    on, back = ("ArrowDown", "ArrowUp") if c.kind == "choice" else ("ArrowRight", "ArrowLeft")
+    if k + 1 < len(c.values):
+        return [(on, c.values[k + 1]), (back, value)]
+    return [(back, c.values[k - 1]), (on, value)]
+
+
+# The numbers of one of a trace's arrays, row after row; null if the trace is hidden
+DRAWN = """(plot, [i, key]) => {
+    const trace = plot._fullData[i];
+    return trace.visible === true ? [...trace[key]].flatMap((v) => (v?.length ? [...v] : [v])) : null;
+}"""
+
+
+def press(root, name, keys):
+    if keys.startswith("press "):
+        root.get_by_role("button", name=keys.removeprefix("press "), exact=True).press("Enter")
+    else:
+        control(root, name).press(keys)
+    settled(root)
+
+
+@functools.cache
+def python(cls, others):
+    """A fresh explorer with these values, as items."""
+    return cls(**dict(others))
+
+
+def assert_shows(root, cls, state):
+    """The page says what Python says of these control values, and has drawn what Python would draw."""
+    main = next(name for name, c in cls.controls.items() if c.main)
+    assert values(root, cls) == state
+    twin = python(cls, tuple((name, value) for name, value in state.items() if name != main))
+    scene = twin.shown
+    k = scene.nearest(state[main])
+    assert scene.positions[k] == state[main]
+    assert numbers(root) == scene.at("numbers", k)
+    for role, field in [("sentence", "sentences"), ("warning", "warning"), ("code", "code")]:
+        assert words(root, role) == scene.at(field, k)
+    expect(root.locator(".plot")).to_have_accessible_name(scene.at("alt", k) or cls.title)
+    for i, patch in scene.at("frames", k).items():
+        for key, array in patch.items() if i != "layout" else ():
+            if key not in "xyz" or not hasattr(array, "shape"):
+                continue
+            there = root.locator(".plot").evaluate(DRAWN, [int(i), key])
+            if there is None:
+                continue
+            array = np.asarray(array, float).ravel()
+            largest = np.abs(array[np.isfinite(array)]).max(initial=0)
+            atol = 0.51 * largest / LEVELS + 1e-6 * largest
+            np.testing.assert_allclose(np.array(there, float), array, rtol=0, atol=atol, err_msg=f"{i} {key}")
+
+
+@pytest.mark.parametrize("stem, nth", PLACES, ids=lambda part: str(part))
+def test_every_explorer_moves(open_page, stem, nth):
+    start = time.perf_counter()
+    page = open_page(stem)
+    explorer(page)
+    assert time.perf_counter() - start <= LIMIT_OPEN_S
+    root = explorer(page, nth)
+    settled(root)
+    state = explorers.core.Explorer.stored(STATES[stem][nth], explorers)
+    cls = type(state)
+    state = {name: getattr(state, name) for name in cls.controls}
+    (main,) = (name for name, c in cls.controls.items() if c.main)
+    assert_shows(root, cls, state)
+    assert main not in cls.portable and cls.portable
+
+    positions = cls(**state).shown.positions
+    picture = drawn(root)
+    for keys, position in [("Home", positions[0]), ("End", positions[-1]), ("ArrowLeft", positions[-2])]:
+        if state[main] == position:
+            continue
+        control(root, main).press(keys)
+        settled(root)
+        state[main] = position
+        assert_shows(root, cls, state)
+        picture = drawn(root, unlike=picture)
+    for name in cls.portable:
+        for keys, value in moves(cls, name, state[name]):
+            press(root, name, keys)
+            state[name] = value
+            state[main] = type(state[main])(number_box(root, main).input_value())  # onto the nearest position
+            assert_shows(root, cls, state)
+    for name in cls.controls.keys() - {main, *cls.portable}:
+        expect(control(root, name)).to_be_disabled()
+    asleep = [c.label or name for name, c in cls.controls.items() if name not in (main, *cls.portable)]
+    note = f"Live in JupyterLab: {', '.join(asleep)}." if asleep else ""
+    expect(root.locator(".controls + .note")).to_have_text(note)
