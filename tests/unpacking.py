@@ -1,4 +1,4 @@
-"""A page's scenes put together again, as explorer.js does it, from what packing.py made of them."""
+"""A page's scenes put together again, as alone.js does it, from what packing.py made of them."""
 
 import base64
 import gzip

@@ -243,6 +243,11 @@ def packed(value):
 
 
 # ---------------------------------------------------------------------------------------------- explorers
+def script(*names: str) -> str:
+    """The JavaScript files of these names beside this one, one after the other."""
+    return "\n".join(Path(__file__).with_name(name).read_text("utf-8") for name in names)
+
+
 class Explorer(anywidget.AnyWidget):
     """Subclass it: declare controls, at most one of them `main=True`, and write `scene` (example above).
 
@@ -255,8 +260,7 @@ class Explorer(anywidget.AnyWidget):
     controls: dict[str, Control]  # name -> control, in the order of declaration
     shown: Scene | None = None  # the scene on the page; after an error the one before it
 
-    _esm_path = Path(__file__).with_name("explorer.js")
-    _esm = _esm_path
+    _esm = script("explorer.js", "pad.js") + "export default { render };\n"
     _spec = traitlets.Dict().tag(sync=True)
     _scene = traitlets.Unicode().tag(sync=True)
     _error = traitlets.Unicode().tag(sync=True)
@@ -314,8 +318,8 @@ class Explorer(anywidget.AnyWidget):
 
     def open(self):
         super().open()
-        # By itself a comm announces the end of a cell after every message, and matplotlib then shows and closes
-        # all figures, those of a cell that is still drawing, too. No explorer draws with pyplot: leave it out.
+        # By itself a comm announces the end of a cell after every message, and matplotlib then shows and
+        # closes all figures, also those of a cell that is still drawing. Explorers do not use pyplot.
         self.comm.handle_msg = self._handle_msg
 
     def set_state(self, sync_data):
@@ -446,10 +450,9 @@ max-width: 920px; padding: 0 16px }}</style>
 def page_scripts() -> dict[str, str]:
     """The two scripts that a page needs below its fragments, by file name."""
     plotly = base64.b64encode(plotly_js()).decode()  # unpacked on the page
-    module = Explorer._esm_path.read_text("utf-8").removesuffix("export default { render };\n")
     return {
         "plotly.js": f'// plotly.js (MIT licence), gzip, base64\nvar zippedPlotly = "{plotly}";\n',
-        "explorer.js": f"(() => {{\n{module}mountAll();\n}})();\n",
+        "explorer.js": f"(() => {{\n{script('explorer.js', 'pad.js', 'alone.js')}mountAll();\n}})();\n",
     }
 
 

@@ -1,4 +1,4 @@
-"""An explorer's scenes as short texts, for pages without a kernel. explorer.js (`unpacked`) is the way back.
+"""An explorer's scenes as short texts, for pages without a kernel. alone.js is the way back.
 
 Most scenes of an explorer share most of what they show, and most frames are much like the one before. So
 equal parts are kept once, and of a frame's arrays the difference to the frame before. For that they are
@@ -105,5 +105,5 @@ def in_steps(array, width: float) -> tuple[np.ndarray, float] | None:
 
 
 def zipped(data: bytes) -> str:
-    """`data` as text for explorer.js to unzip."""
+    """`data` as text for alone.js to unzip."""
     return base64.b64encode(gzip.compress(data, mtime=0)).decode()
