@@ -14,11 +14,23 @@ from test_schedules import PATHS, ZERO_SNR, any_path, cosine, flow, linear, ve
 
 from diffusion_lab.exact import Empirical, GaussianMixture
 from diffusion_lab.forward import q_posterior, q_sample
-from diffusion_lab.samplers import Step, ddim, ddpm, p_sample_prior, timesteps
+from diffusion_lab.samplers import (
+    Step,
+    ddim,
+    ddpm,
+    dpm_solver_pp_2m,
+    edm,
+    heun,
+    p_sample_prior,
+    sde_dpm_solver_pp_2m,
+    timesteps,
+)
 from diffusion_lab.schedules import signal_sigma
 from diffusion_lab.views import Prediction
 
 both = pytest.mark.parametrize("sampler", [ddpm, ddim])
+ALL = [ddpm, ddim, heun, edm, dpm_solver_pp_2m, sde_dpm_solver_pp_2m]
+every = pytest.mark.parametrize("sampler", ALL)
 MEANS, STDS = torch.tensor([[-1.0, 0.5], [0.8, -0.2], [0.3, 1.0]], dtype=torch.float64), [0.15, 0.3, 0.1]
 MIXTURE = GaussianMixture(MEANS, STDS, weights=[0.2, 0.5, 0.3])
 GAUSS = GaussianMixture(torch.tensor([[0.3]], dtype=torch.float64), [0.5])
@@ -49,7 +61,7 @@ def times_within(schedule, data):
 # ---- timesteps ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spacing", ["trailing", "log_snr"])
+@pytest.mark.parametrize("spacing", ["trailing", "log_snr", "karras"])
 @given(any_path | st.builds(lambda make: make(1), st.sampled_from([linear, ve, flow])), st.data())
 def test_times_start_at_T_end_at_0_and_fall_strictly(spacing, schedule, data):
     steps = data.draw(st.integers(1, schedule.T))
@@ -224,7 +236,7 @@ def test_a_run_yields_every_step_once_after_it_was_taken(sampler, schedule, data
         assert torch.equal(x_t, at) and torch.equal(step.prediction.x_t, at) and step.prediction.t == t
 
 
-@both
+@every
 def test_every_t_is_visited_unless_times_are_given(sampler):
     schedule = linear(5)
     assert [s.t for s in sampler(MIXTURE.denoiser(schedule), draw(1, 2), schedule)] == [4, 3, 2, 1, 0]
@@ -240,7 +252,7 @@ def test_a_run_can_be_cut_in_two(sampler):
     assert torch.equal(whole[-1].x, last.x)
 
 
-@both
+@every
 @pytest.mark.parametrize(
     "times", [range(10, -1, -5), (10, 5, 0), torch.tensor([10, 5, 0]), np.array([10, 5, 0])]
 )
@@ -249,7 +261,7 @@ def test_times_come_in_any_sequence(sampler, times):
     assert [step.t for step in steps] == [5, 0]
 
 
-@both
+@every
 @pytest.mark.parametrize("shape", [(3,), (3, 3), (2, 1, 4, 4)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_samples_keep_shape_and_dtype_and_gradients_stay_out(sampler, shape, dtype):
@@ -337,7 +349,7 @@ def test_every_path_samples_the_mixture(name, options):
         assert stats.ks_2samp(last.x @ along, truth @ along).pvalue > 1e-3
 
 
-@both
+@every
 def test_the_ideal_denoiser_of_a_finite_data_set_samples_copies_of_it(sampler):
     data, schedule = draw(5, 3), linear()
     x_T = p_sample_prior((20, 3), schedule, seeded()).double()
@@ -349,7 +361,7 @@ def test_the_ideal_denoiser_of_a_finite_data_set_samples_copies_of_it(sampler):
 # ---- zero SNR, and nearly so -------------------------------------------------------------------------------
 
 
-@both
+@every
 @pytest.mark.parametrize("name", ZERO_SNR)
 def test_a_zero_snr_end_is_sampled_through_x0_or_v_and_not_through_eps(sampler, name):
     schedule, x_T = PATHS[name](20), draw(50, 2)
@@ -395,7 +407,7 @@ def test_on_clipped_cosine_an_error_in_eps_explodes_and_the_same_error_in_v_does
 # ---- bad input ---------------------------------------------------------------------------------------------
 
 
-@both
+@every
 @pytest.mark.parametrize(
     ("times", "message"),
     [
@@ -435,7 +447,7 @@ def test_a_bad_option_is_refused(sampler, options, message):
         next(sampler(MIXTURE.denoiser(linear(10)), draw(2, 2), linear(10), **options))
 
 
-@both
+@every
 @pytest.mark.parametrize(
     ("x_T", "message"),
     [

@@ -91,7 +91,8 @@ function moved(plot, data, traces) {
     for (const [key, value] of Object.entries(traces[i])) moves[key] = value?.bdata ? decoded(value) : value;
     const known = ["scatter", "bar", "heatmap", "contour"].includes(trace?.type) && trace.visible === true && trace._module?.calc;
     const simple = Object.entries(moves).every(([key, value]) => "xyz".includes(key) && value?.length);
-    if (!known || !simple || axes.some((axis) => axis?.autorange !== false)) return false;
+    const empty = moves.z?.every((row) => row.every(Number.isNaN));
+    if (!known || !simple || empty || axes.some((axis) => axis?.autorange !== false)) return false;
     const [x, y] = [moves.x ?? trace.x, moves.y ?? trace.y];
     if (y && !moves.z) moves._length = Math.min(x?.length ?? Infinity, y.length);
     fresh.push([i, trace, moves]);

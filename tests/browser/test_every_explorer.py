@@ -266,6 +266,19 @@ def test_buttons_by_keyboard(lab, cls):
 
 
 @EVERY
+def test_marks_move_to_where_plotly_would_draw_them(lab, cls):
+    """explorer.js moves marks inside a layout that stays (`moved`): the same drawing as one made anew."""
+    root, (main,) = lab.find(cls), (name for name, c in cls.controls.items() if c.main)
+    for keys in ("End", LEFT, LEFT, "Home", RIGHT, RIGHT, RIGHT, f"{TYPED}{START[cls][main]}"):
+        move(root, main, keys)
+        moved = drawing(root)
+        # Said again, the theme's name makes a new template, and with it all is laid out anew
+        lab.page.evaluate("document.body.dataset.jpThemeName = document.body.dataset.jpThemeName")
+        lab.page.wait_for_timeout(150)
+        assert drawing(root) == moved
+
+
+@EVERY
 def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
     root, name = lab.find(cls), cls.__name__.lower()
     (main,) = (key for key, c in cls.controls.items() if c.main)
