@@ -43,7 +43,7 @@ nbval: $(READY)  ## run every notebook and compare each output with the stored o
 		-n $(WORKERS) --dist loadscope --durations=10
 
 browser: $(READY)  ## the explorers in JupyterLab, in headless Chromium
-	$(BIN)/python -m pytest tests -m browser --durations=10
+	$(BIN)/python -m pytest tests -m browser -n $(WORKERS) --dist loadfile --durations=10
 
 notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store them in place
 	$(BIN)/python tests/nbtools.py $(NOTEBOOKS)

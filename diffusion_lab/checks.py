@@ -44,7 +44,7 @@ def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> 
     """t on the CPU, [] or [B], every entry in lowest…T, and whole unless `real` is allowed."""
     expected = f"{name} must be an integer in {lowest}…{T}, or have shape [B] and hold such; got"
     try:
-        tensor = torch.as_tensor(t).detach().cpu()
+        tensor = torch.as_tensor(t, dtype=torch.float64 if isinstance(t, float) else None).detach().cpu()
     except (TypeError, RuntimeError, ValueError):  # a word, None, a ragged list
         raise ValueError(f"{expected} {t!r}") from None
     whole = not tensor.is_floating_point() and not tensor.is_complex() and tensor.dtype != torch.bool

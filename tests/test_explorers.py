@@ -62,6 +62,17 @@ class TestEvery:
     def test_fits_through_the_wire(self, cls):
         assert len(cls()._scene) < 2.5e6
 
+    def test_marks_move_on_axes_with_a_range(self, cls):
+        """So that the browser may draw only what moves (`moved` in explorer.js), whatever it drew before."""
+        scene = cls().shown
+        for k in range(len(scene.positions)):
+            frame = scene.at("frames", k)
+            for i in frame.keys() - {"layout"}:
+                for a in "xy":
+                    name = f"{a}axis{scene.figure['data'][i].get(f'{a}axis', a)[1:]}"
+                    axis = scene.figure["layout"][name] | frame.get("layout", {}).get(name, {})
+                    assert "range" in axis, (i, name)
+
     def test_is_documented(self, cls):
         assert inspect.getdoc(cls) and cls.title
 
