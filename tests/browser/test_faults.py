@@ -32,7 +32,7 @@ EVERY = [getattr(explorers, name) for name in explorers.__all__]
 
 SHOW = """
 from diffusion_lab.explorers import Denoising
-Denoising(source="mixture, learned", sampler="ddpm", steps=10, step=5)
+Denoising(source="mixture, learned", sampler="ddpm", steps=2, step=1)
 """
 TRAIN = """
 import hashlib
@@ -48,7 +48,7 @@ def watch(step, denoiser, history):
     drawn.append(torch.rand(()).item())
     plt.plot([0, step], [0, 1])
 
-what = recipe.Recipe(data="mixture", network="MLP", arguments=dict(width=64), steps=1500, batch=256)
+what = recipe.Recipe(data="mixture", network="MLP", arguments=dict(width=64), steps=2000, batch=256)
 result = training.train(what, callback=watch, callback_every=50, progress=False)
 weights = b"".join(p.detach().numpy().tobytes() for p in result.denoiser.net.parameters())
 lines, mine = len(axes.lines), figure is plt.gcf()
@@ -72,16 +72,16 @@ def test_a_slider_hammered_while_a_cell_trains(page, jupyterlab):
     slider, answered = control(root, "steps"), set()
     slider.focus()
     for i in range(10_000):
-        page.keyboard.press("ArrowRight" if i // 40 % 2 == 0 else "ArrowLeft")
+        page.keyboard.press("ArrowRight" if i // 4 % 2 == 0 else "ArrowLeft")
         busy = prompt.inner_text() == "[*]:"
-        if busy and i % 10 == 0:
+        if busy:
             answered.add(json.dumps(numbers(root)))
         if not busy:
             break
     expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
     assert output.inner_text() == quiet
-    assert quiet.split()[-2:] == ["30", "True"]
-    assert len(answered) > 3, "no answers while the cell was running"
+    assert quiet.split()[-2:] == ["40", "True"]
+    assert len(answered) > 1, "no answers while the cell was running"
     settled(root)
     assert_shows(root, Denoising, values(root, Denoising))
     assert words(root, "error") == ""
