@@ -158,13 +158,8 @@ def heun(
     """
     x, calls = check_data(x_T, "x_T"), 0
     for t, s in _pairs(timesteps, schedule):
-        prediction = _clipped(denoiser(x, t), clip)
-        calls += 1
-        if s > 0:
-            ahead = _clipped(denoiser(_ddim_step(prediction, s, schedule), s), clip)
-            prediction = _mean(prediction, ahead, t, s, schedule)
-            calls += 1
-        x = _ddim_step(prediction, s, schedule)
+        prediction = _heun_guess(denoiser, x, t, s, schedule, clip)
+        x, calls = _ddim_step(prediction, s, schedule), calls + (2 if s > 0 else 1)
         yield Step(s, x, prediction, calls)
 
 
@@ -199,13 +194,8 @@ def edm(
             start, t = t, t + int((log_snr[t:] - (log_snr[t] - 2 * math.log1p(gamma))).abs().argmin())
             keep = (schedule.signal[t] / schedule.signal[start]).item()
             x = keep * x + s_noise * _jump_std(start, t, schedule) * noise_like(x, generator)
-        prediction = _clipped(denoiser(x, t), clip)
-        calls += 1
-        if s > 0:
-            ahead = _clipped(denoiser(_ddim_step(prediction, s, schedule), s), clip)
-            prediction = _mean(prediction, ahead, t, s, schedule)
-            calls += 1
-        x = _ddim_step(prediction, s, schedule)
+        prediction = _heun_guess(denoiser, x, t, s, schedule, clip)
+        x, calls = _ddim_step(prediction, s, schedule), calls + (2 if s > 0 else 1)
         yield Step(s, x, prediction, calls)
 
 
@@ -260,6 +250,15 @@ def sde_dpm_solver_pp_2m(
 def _ddim_step(prediction: Prediction, s: int, schedule: NoiseSchedule) -> Tensor:
     """signal_s x̂_0 + sigma_s ε̂: the step of every sampler without noise, each through a guess of its own."""
     return schedule.signal[s].item() * prediction.x0 + schedule.sigma[s].item() * prediction.eps
+
+
+def _heun_guess(denoiser: Denoiser, x: Tensor, t: int, s: int, schedule: NoiseSchedule, clip) -> Prediction:
+    """The guess that Heun's step from t to s goes by: the mean of here and ahead; at s = 0 that of here."""
+    here = _clipped(denoiser(x, t), clip)
+    if s == 0:
+        return here
+    ahead = _clipped(denoiser(_ddim_step(here, s, schedule), s), clip)
+    return _mean(here, ahead, t, s, schedule)
 
 
 def _mean(here: Prediction, ahead: Prediction, t: int, s: int, schedule: NoiseSchedule) -> Prediction:

@@ -223,6 +223,7 @@ def make(schedule: str, T: int):
 
 @functools.cache
 def bill(source: str, denoiser: str, variance: str, schedule: str, T: int) -> Bill:
+    """The terms of a denoiser of some data on some schedule: what it gets wrong, priced there."""
     table = make(schedule, T)
     return account(errors(source, denoiser), table, variance, prior_bits(typical(source), table))
 
@@ -255,6 +256,7 @@ def positions(T: int) -> list[int]:
 
 # ------------------------------------------------------------------------------------- words and picture
 def percent(share: float) -> str:
+    """A share of 1, to three digits."""
     return f"{100 * share:.3g}%"
 
 

@@ -135,6 +135,7 @@ def shade(z) -> torch.Tensor:
 
 
 def xy(points) -> dict:
+    """Points [N, 2] as a trace's coordinates."""
     return {"x": points[:, 0], "y": points[:, 1]}
 
 
@@ -163,6 +164,7 @@ def circles(n: int) -> dict:
 
 
 def panels(places: int) -> dict:
+    """Three planes side by side, with their headings."""
     names = ["x_t, drawn from the data, over q_t", "score; colour: points behind x_t"]
     names += [f"{colored(RUN, 'runs from noise')}   {colored(DRAWN, 'points')}"]
     thirds, limits = [(0, 0.29), (0.335, 0.625), (0.71, 1)], (LIMIT, NEAR, LIMIT)
