@@ -10,6 +10,7 @@ import torch
 
 from . import pretrained, samplers
 from .checks import check_int
+from .guidance import classifier_free
 from .recipe import Recipe
 from .training import check_device, train
 
@@ -55,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--label", type=int, help="draw this class only (default: any)")
     p.add_argument("--n", type=int, default=16, help="how many (default: 16)")
     p.add_argument("--steps", type=int, default=50, help="sampling steps (default: 50)")
-    p.add_argument("--sampler", choices=["ddim", "ddpm"], default="ddim", help="default: ddim")
+    p.add_argument("--sampler", choices=samplers.SAMPLERS, default="ddim", help="default: ddim")
+    p.add_argument("--spacing", choices=samplers.SPACINGS, default="trailing", help="default: trailing")
+    p.add_argument("--guidance", type=float, metavar="W", help="above 1: lean further towards the label")
     p.add_argument("--seed", type=int, default=0, help="default: 0")
     p.add_argument("--out", metavar="FILE", help=".png or .npy (default: NAME.png)")
     p.add_argument(
@@ -116,12 +119,17 @@ def _sample(options) -> int:
         raise ValueError(f"--out must end in .png or .npy; got {str(out)!r}")
     if denoiser.net.shape is None:
         raise ValueError(f"the recipe of {options.name} must give the network's image_size; it does not")
+    told = denoiser.given(options.label)
+    if options.guidance is not None:
+        if options.label is None:
+            raise ValueError("--guidance needs the class to lean towards: give --label too")
+        told = classifier_free(told, denoiser.given(None), options.guidance)
     shape = (check_int(options.n, "--n", 1), *denoiser.net.shape)
     generator = torch.Generator().manual_seed(check_int(options.seed, "--seed", 0))
     x_T = samplers.p_sample_prior(shape, denoiser.schedule, generator)
-    times = samplers.timesteps(denoiser.schedule, options.steps)
-    sampler = {"ddim": samplers.ddim, "ddpm": samplers.ddpm}[options.sampler]
-    *_, last = sampler(denoiser.given(options.label), x_T, denoiser.schedule, times, generator=generator)
+    times = samplers.timesteps(denoiser.schedule, options.steps, options.spacing)
+    sampler = samplers.SAMPLERS[options.sampler]
+    *_, last = sampler(told, x_T, denoiser.schedule, times, generator=generator)
     _write(last.x, out)
     print(f"{options.n} samples of {options.name} in {out}")
     return 0

@@ -55,11 +55,13 @@ def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> 
     return tensor.long() if whole else tensor.double()
 
 
-def per_example(values: Tensor, x: Tensor) -> Tensor:
+def per_example(values: Tensor, x: Tensor, name: str = "t") -> Tensor:
     """values, [] or [B], shaped to multiply x [B, *D] example by example, in x's dtype and on its device."""
     if values.ndim == 1:
         if x.ndim == 0 or len(values) != len(x):
-            raise ValueError(f"t must have one entry per example of {list(x.shape)}; it has {len(values)}")
+            raise ValueError(
+                f"{name} must have one entry per example of {list(x.shape)}; it has {len(values)}"
+            )
         values = values.reshape(-1, *[1] * (x.ndim - 1))
     return values.to(x)
 

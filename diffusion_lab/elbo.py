@@ -16,7 +16,7 @@ from .checks import check_data, check_int, check_t, noise_like, sum_over_data
 from .forward import q_marginal, q_posterior, q_sample
 from .gaussian import Gaussian, kl
 from .schedules import NoiseSchedule
-from .views import Denoiser
+from .views import Denoiser, check_schedule
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +84,8 @@ def elbo(
     density N(x_0; x̂_0, variance[1]); "discretized" its integral over the bin of x_0 (eq. 13), for data on
     `levels` equally spaced values from −1 to 1, where the outer bins reach to ±∞. `noise` [B, *D], if
     given, is the ε of every x_t; otherwise each has its own. Calls the denoiser T times, and shows a
-    progress bar if that is slow. Raises ValueError for unknown names, and for data that is not on the
-    levels.
+    progress bar if that is slow. Raises ValueError for unknown names, for data that is not on the
+    levels, and for a denoiser that was made for another schedule.
     """
     check_data(x0, "x0")
     if decoder not in ("gaussian", "discretized"):
@@ -99,7 +99,7 @@ def elbo(
     diffusion = x0.new_zeros(len(x0), schedule.T + 1)
     for t in trange(schedule.T, 0, -1, desc="ELBO", delay=2, leave=False):
         x_t = q_sample(x0, t, schedule, noise, generator)
-        guess = denoiser(x_t, t).x0
+        guess = check_schedule(denoiser(x_t, t), schedule).x0
         if t >= 2:
             truth = q_posterior(x0, x_t, t, schedule)
             model = Gaussian(q_posterior(guess, x_t, t, schedule).mean, table[t])
@@ -151,7 +151,8 @@ def simple_loss(
     check_data(x0, "x0")
     check_t(t, schedule.T, lowest=1)
     noise = noise_like(x0, generator) if noise is None else noise
-    return sum_over_data((noise - denoiser(q_sample(x0, t, schedule, noise), t).eps) ** 2)
+    prediction = check_schedule(denoiser(q_sample(x0, t, schedule, noise), t), schedule)
+    return sum_over_data((noise - prediction.eps) ** 2)
 
 
 def simple_weights(schedule: NoiseSchedule, variance="small") -> Tensor:

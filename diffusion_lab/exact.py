@@ -118,6 +118,11 @@ class GaussianMixture:
         log_joint, _, _ = self._components(x)
         return log_joint.logsumexp(1)
 
+    def log_posterior(self, x: Tensor) -> Tensor:
+        """log p(k|x) in nats, of each component k (Bayes): [B, *D] -> [B, K]. Autograd differentiates it."""
+        log_joint, _, _ = self._components(x)
+        return log_joint.log_softmax(1)
+
     def score(self, x: Tensor) -> Tensor:
         """∇_x log density: −Σ_k p(k|x) Σ_k⁻¹ (x − μ_k). [B, *D] -> [B, *D]."""
         log_joint, away, var = self._components(x)

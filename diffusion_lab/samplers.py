@@ -2,7 +2,8 @@
 
 Each is a generator: `for step in ddim(denoiser, x_T, schedule)` hands out every intermediate state, which
 is what a slider scrubs through; `*_, last = ddim(...)` keeps the sample only. A generator checks its
-arguments when it is first iterated. Nothing here knows whether the denoiser is exact or learned.
+arguments when it is first iterated. Nothing here knows whether the denoiser is exact or learned. SAMPLERS has
+them all by name.
 """
 
 import math
@@ -16,7 +17,9 @@ from torch import Tensor
 from .checks import check_data, check_int, check_t, noise_like
 from .forward import q_posterior
 from .schedules import NoiseSchedule
-from .views import Denoiser, Prediction
+from .views import Denoiser, Prediction, check_schedule
+
+SPACINGS = ("trailing", "log_snr", "karras")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +46,8 @@ def timesteps(schedule: NoiseSchedule, steps: int, spacing: str = "trailing") ->
     T = schedule.T
     if check_int(steps, "steps", 1) > T:
         raise ValueError(f"steps must be at most T = {T}; got {steps}")
-    if spacing not in ("trailing", "log_snr", "karras"):
-        raise ValueError(f'spacing must be "trailing", "log_snr" or "karras"; got {spacing!r}')
+    if spacing not in SPACINGS:
+        raise ValueError(f"spacing must be one of {', '.join(SPACINGS)}; got {spacing!r}")
     if spacing == "trailing" or steps == 1:
         return [round(T * (steps - i) / steps) for i in range(steps + 1)]
     log_snr = schedule.log_snr[1:]
@@ -93,7 +96,7 @@ def ddpm(
         raise ValueError(f'variance must be "small" or "large"; got {variance!r}')
     x = check_data(x_T, "x_T")
     for calls, (t, s) in enumerate(_pairs(timesteps, schedule), 1):
-        prediction = _clipped(denoiser(x, t), clip)
+        prediction = _guess(denoiser, x, t, schedule, clip)
         posterior = q_posterior(prediction.x0, x, t, schedule, s)
         if s == 0:
             x = posterior.mean
@@ -126,7 +129,7 @@ def ddim(
         raise ValueError(f"eta must lie in [0, 1]; got {eta}")
     x = check_data(x_T, "x_T")
     for calls, (t, s) in enumerate(_pairs(timesteps, schedule), 1):
-        prediction = _clipped(denoiser(x, t), clip)
+        prediction = _guess(denoiser, x, t, schedule, clip)
         signal, sigma = schedule.signal[s].item(), schedule.sigma[s].item()
         fresh = eta**2 * sigma**2 * (1 - (schedule.snr[t] / schedule.snr[s]).item())
         x = signal * prediction.x0 + math.sqrt(sigma**2 - fresh) * prediction.eps
@@ -186,6 +189,8 @@ def edm(
     for name, value in {"s_churn": s_churn, "s_min": s_min, "s_max": s_max, "s_noise": s_noise}.items():
         if not value >= 0:
             raise ValueError(f"{name} must be at least 0; got {value}")
+    if s_noise == math.inf:
+        raise ValueError(f"s_noise must be finite; got {s_noise}")
     x, calls, log_snr = check_data(x_T, "x_T"), 0, schedule.log_snr
     pairs = list(_pairs(timesteps, schedule))
     gamma = min(s_churn / len(pairs), math.sqrt(2) - 1)
@@ -218,7 +223,7 @@ def dpm_solver_pp_2m(
     """
     x, before = check_data(x_T, "x_T"), None
     for calls, (t, s) in enumerate(_pairs(timesteps, schedule), 1):
-        prediction = _clipped(denoiser(x, t), clip)
+        prediction = _guess(denoiser, x, t, schedule, clip)
         extrapolated = _extrapolated(prediction, before, t, s, schedule)
         x, before = _ddim_step(extrapolated, s, schedule), (prediction.x0, t)
         yield Step(s, x, extrapolated, calls)
@@ -240,7 +245,7 @@ def sde_dpm_solver_pp_2m(
     """
     x, before = check_data(x_T, "x_T"), None
     for calls, (t, s) in enumerate(_pairs(timesteps, schedule), 1):
-        prediction = _clipped(denoiser(x, t), clip)
+        prediction = _guess(denoiser, x, t, schedule, clip)
         extrapolated = _extrapolated(prediction, before, t, s, schedule)
         posterior = q_posterior(extrapolated.x0, x, t, schedule, s)
         x, before = (posterior.sample(generator) if s > 0 else posterior.mean), (prediction.x0, t)
@@ -254,10 +259,10 @@ def _ddim_step(prediction: Prediction, s: int, schedule: NoiseSchedule) -> Tenso
 
 def _heun_guess(denoiser: Denoiser, x: Tensor, t: int, s: int, schedule: NoiseSchedule, clip) -> Prediction:
     """The guess that Heun's step from t to s goes by: the mean of here and ahead; at s = 0 that of here."""
-    here = _clipped(denoiser(x, t), clip)
+    here = _guess(denoiser, x, t, schedule, clip)
     if s == 0:
         return here
-    ahead = _clipped(denoiser(_ddim_step(here, s, schedule), s), clip)
+    ahead = _guess(denoiser, _ddim_step(here, s, schedule), s, schedule, clip)
     return _mean(here, ahead, t, s, schedule)
 
 
@@ -293,12 +298,17 @@ def _pairs(timesteps, schedule: NoiseSchedule) -> Iterator[tuple[int, int]]:
     return pairwise(times.tolist())
 
 
-def _clipped(prediction: Prediction, clip: float | None) -> Prediction:
-    """The prediction with x̂_0 clamped to [−clip, clip]; the other views follow from the clamped one."""
-    if clip is None:
-        return prediction
-    if not clip > 0:
+def _guess(denoiser: Denoiser, x: Tensor, t: int, schedule: NoiseSchedule, clip: float | None) -> Prediction:
+    """The denoiser's prediction, with x̂_0 clamped to [−clip, clip]: the other views follow from that.
+
+    Raises ValueError for a denoiser that was made for other tables than the sampler's: its x̂_0 and ε̂ would
+    not add up to x. And where x̂_0 is not finite: half precision overflows near zero SNR.
+    """
+    if clip is not None and not clip > 0:
         raise ValueError(f"clip must be above 0; got {clip}")
-    return Prediction.from_x0(
-        prediction.x0.clamp(-clip, clip), prediction.x_t, prediction.t, prediction.schedule
-    )
+    prediction = check_schedule(denoiser(x, t), schedule)
+    x0 = check_data(prediction.x0, f"x̂_0 at t = {t}", x.shape)
+    return prediction if clip is None else Prediction.from_x0(x0.clamp(-clip, clip), x, t, schedule)
+
+
+SAMPLERS = {f.__name__: f for f in (ddpm, ddim, heun, edm, dpm_solver_pp_2m, sde_dpm_solver_pp_2m)}

@@ -8,6 +8,7 @@ never need to know which one it was.
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from .checks import check_data
@@ -113,3 +114,11 @@ class Denoiser(Protocol):
     """
 
     def __call__(self, x_t: Tensor, t) -> Prediction: ...
+
+
+def check_schedule(prediction: Prediction, schedule: NoiseSchedule) -> Prediction:
+    """The prediction; ValueError unless its denoiser was made for the tables of `schedule`."""
+    own = prediction.schedule
+    if not (torch.equal(own.signal, schedule.signal) and torch.equal(own.sigma, schedule.sigma)):
+        raise ValueError(f"schedule must be the one that the denoiser was made for, {own}; got {schedule}")
+    return prediction

@@ -4,9 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from diffusion_lab import pretrained
+from diffusion_lab import pretrained, samplers
 from diffusion_lab.__main__ import main
 from diffusion_lab.training import Recipe
 
@@ -56,6 +57,30 @@ def test_train_then_sample_images(folder):
     assert np.array_equal(grid[:64:8, :64:8], tile)
 
 
+@pytest.mark.parametrize("spacing", samplers.SPACINGS)
+@pytest.mark.parametrize("name", samplers.SAMPLERS)
+def test_each_sampler_and_spacing_is_the_one_of_the_package(folder, name, spacing):
+    arguments = ["--sampler", name, "--spacing", spacing, "--steps", "5", "--n", "4", "--seed", "3"]
+    assert main(["sample", "moons", *arguments, "--out", "a.npy"]) == 0
+    model, generator = pretrained.load("moons"), torch.Generator().manual_seed(3)
+    x_T = samplers.p_sample_prior((4, 2), model.schedule, generator)
+    times = samplers.timesteps(model.schedule, 5, spacing)
+    *_, last = samplers.SAMPLERS[name](model, x_T, model.schedule, times, generator=generator)
+    assert np.array_equal(np.load("a.npy"), last.x.numpy())
+
+
+def test_guidance_at_0_forgets_the_label_at_1_keeps_it_and_beyond_goes_on(folder):
+    sample, x = ["sample", "digits", "--steps", "2", "--n", "3"], {}
+    asked = {"any": [], "label": ["--label", "3"]}
+    asked |= {w: [*asked["label"], "--guidance", w] for w in ("0", "1", "2.5")}
+    for name, arguments in asked.items():
+        assert main([*sample, *arguments, "--out", "x.npy"]) == 0
+        x[name] = np.load("x.npy")
+    np.testing.assert_allclose(x["0"], x["any"], atol=1e-4)
+    np.testing.assert_allclose(x["1"], x["label"], atol=1e-4)
+    assert np.abs(x["2.5"] - x["label"]).max() > 0.1
+
+
 def test_an_interrupted_run_goes_on(folder, monkeypatch, capsys):
     from diffusion_lab import __main__ as cli
     from diffusion_lab import training
@@ -95,6 +120,10 @@ def test_an_interrupted_run_goes_on(folder, monkeypatch, capsys):
         (["sample", "dots", "--folder", "runs", "--n", "0"], "--n must be an integer of at least 1; got 0"),
         (["sample", "dots", "--folder", "runs", "--steps", "101"], "steps must be at most T = 100; got 101"),
         (["sample", "dots", "--folder", "runs", "--label", "1"], "label must be None"),
+        (["sample", "digits", "--guidance", "2"], "--guidance needs the class to lean towards: give --label"),
+        (["sample", "digits", "--label", "3", "--guidance", "nan"], "w must be a finite number"),
+        (["sample", "digits", "--label", "10"], "label must"),
+        (["sample", "moons", "--label", "1", "--guidance", "2"], "label must be None"),
         (["export", "site", "--notebooks", "gone"], "notebooks must be a folder with notebooks in it; got"),
         (["export", ".", "--notebooks", "course"], "site must be a new folder, an empty one, or an earlier"),
         (
@@ -134,9 +163,12 @@ def test_help_and_unknown_options(capsys):
         assert exit.value.code == 0
     out = capsys.readouterr().out
     assert "--resume" in out and "--label" in out and "digits" in out and "--notebooks" in out
-    with pytest.raises(SystemExit) as exit:
-        main(["sample", "digits", "--warp"])
-    assert exit.value.code == 2
+    assert all(name in out for name in [*samplers.SAMPLERS, *samplers.SPACINGS, "--guidance"])
+    for wrong in (["--warp"], ["--sampler", "euler"], ["--spacing", "leading"], ["--guidance", "much"]):
+        with pytest.raises(SystemExit) as exit:
+            main(["sample", "digits", *wrong])
+        assert exit.value.code == 2
+        assert wrong[0] in capsys.readouterr().err
 
 
 def test_the_module_runs_and_imports_nothing_heavy(tmp_path):

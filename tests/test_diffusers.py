@@ -8,6 +8,7 @@ handed ours, which its Heun and DPM-Solver++ round to float32 once.
 import numpy as np
 import pytest
 import torch
+from test_samplers import seeded
 
 from diffusion_lab.samplers import (
     ddim,
@@ -52,7 +53,7 @@ def scheduler(name, schedule, steps, **options):
 
 
 def start(schedule):
-    return p_sample_prior((6, 3), schedule, torch.Generator().manual_seed(0)).double()
+    return p_sample_prior((6, 3), schedule, seeded()).double()
 
 
 def assert_same_step(ours, theirs):
@@ -67,8 +68,8 @@ def test_ddim(make, steps, eta):
     other = scheduler("DDIMScheduler", schedule, steps, clip_sample=False, **TRAILING)
     times, x = timesteps(schedule, steps), start(schedule)
     assert (other.timesteps + 1).tolist() == times[:-1]
-    g = torch.Generator().manual_seed(1)
-    run = ddim(denoiser(schedule), x, schedule, times, eta=eta, generator=torch.Generator().manual_seed(1))
+    g = seeded(1)
+    run = ddim(denoiser(schedule), x, schedule, times, eta=eta, generator=seeded(1))
     for t, step in zip(times, run, strict=False):
         z = {"variance_noise": torch.randn(x.shape, generator=g, dtype=x.dtype)} if eta and step.t else {}
         eta_here = eta if step.t else 0.0  # no noise in the last step, where its variance is 0 anyway
@@ -86,8 +87,8 @@ def test_ddpm(make, steps, variance):
     )
     times, x = timesteps(schedule, steps), start(schedule)
     assert (other.timesteps + 1).tolist() == times[:-1]
-    g, ours = (torch.Generator().manual_seed(1) for _ in range(2))
-    run = ddpm(denoiser(schedule), x, schedule, times, variance=variance, generator=ours)
+    g = seeded(1)
+    run = ddpm(denoiser(schedule), x, schedule, times, variance=variance, generator=seeded(1))
     for t, step in zip(times, run, strict=False):
         theirs = other.step(guess(x, t, schedule), t - 1, x, generator=g)
         # with the large variance, diffusers ends with noise unless its last t is 0, where ours is 1
@@ -140,8 +141,8 @@ def test_dpm_solver_pp_2m(make, steps, stochastic):
     sampler = sde_dpm_solver_pp_2m if stochastic else dpm_solver_pp_2m
     times, x = timesteps(schedule, steps), start(schedule)
     assert (other.timesteps + 1).tolist() == times[:-1]
-    g, ours = (torch.Generator().manual_seed(1) for _ in range(2))
-    for t, step in zip(times, sampler(denoiser(schedule), x, schedule, times, generator=ours), strict=False):
+    g, run = seeded(1), sampler(denoiser(schedule), x, schedule, times, generator=seeded(1))
+    for t, step in zip(times, run, strict=False):
         z = torch.randn(x.shape, generator=g, dtype=x.dtype) if stochastic else None
         theirs = other.step(guess(x, t, schedule), t - 1, x, variance_noise=z).prev_sample
         assert_same_step(step.x, theirs)

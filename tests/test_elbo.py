@@ -338,3 +338,13 @@ N = a_network(S)
 def test_bad_input_names_the_argument(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_denoiser_for_another_schedule_is_refused():
+    """Its x̂_0 would be that of another noise level."""
+    schedule, other = linear(20, 5e-3, 0.5), cosine(20)
+    denoiser = GaussianMixture(torch.zeros(1, 2), stds=[0.5]).denoiser(other)
+    with pytest.raises(ValueError, match="schedule must be the one that the denoiser was made for"):
+        elbo(denoiser, torch.zeros(3, 2), schedule)
+    with pytest.raises(ValueError, match="schedule must be the one that the denoiser was made for"):
+        simple_loss(denoiser, torch.zeros(3, 2), 5, schedule)

@@ -59,6 +59,15 @@ def test_log_prob_is_that_of_torch_distributions():
     assert_close(MIXTURES["stds"].log_prob(x), in_torch(MEANS, round_, WEIGHTS).log_prob(x))
 
 
+@pytest.mark.parametrize("name", ["stds", "covariances", "images", "one dimension"])
+def test_the_posterior_of_the_components_is_that_of_bayes(name):
+    mixture, x = MIXTURES[name], points(MIXTURES[name])
+    likelihoods = torch.stack([mixture.given(k).log_prob(x).exp() for k in range(3)], 1)
+    joint = mixture.weights * likelihoods
+    assert_close(mixture.log_posterior(x).exp(), joint / joint.sum(1, keepdim=True))
+    assert_close(joint.sum(1), mixture.log_prob(x).exp())
+
+
 @pytest.mark.parametrize("t", [0, 1, 6, 10])
 @pytest.mark.parametrize("name", ["linear", "ve", "flow", "zero-snr cosine"])
 def test_the_noised_mixture_has_shrunken_means_and_covariances_with_noise_added(name, t):

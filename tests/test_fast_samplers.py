@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import solve_ivp
-from test_samplers import GAUSS, MIXTURE, STDS, always, draw, seeded, times_within
-from test_schedules import PATHS, any_path, cosine, flow, linear
+from test_samplers import GAUSS, MIXTURE, STDS, always, draw, every, seeded, times_within
+from test_schedules import PATHS, any_path, cosine, linear
 
 from diffusion_lab import gaussian, samplers
 from diffusion_lab.exact import GaussianMixture
@@ -106,7 +106,7 @@ def test_order_of_convergence(data, sampler, order, margin):
     assert -np.polyfit(np.log2(counts), np.log2(errors), 1)[0] == pytest.approx(order, abs=margin)
 
 
-@pytest.mark.parametrize("sampler", [ddim, ddpm, *FAST])
+@every
 @pytest.mark.parametrize("kind", ["vp", "flow"])
 def test_only_the_noise_levels_matter(sampler, kind):
     """x/signal moves alike on every path through the same levels sigma/signal: here, as on VE."""
@@ -276,12 +276,9 @@ def test_the_last_step_returns_the_guess_without_noise(sampler, name, times):
 
 @fast
 @pytest.mark.parametrize("name", PATHS)
-def test_one_step_from_T_is_the_guess_and_two_reach_it_through_a_state(sampler, name):
+def test_two_steps_go_through_a_state_and_count_their_calls(sampler, name):
     schedule, x_T = PATHS[name](20), draw(5, 2)
-    exact = MIXTURE.denoiser(schedule)
-    (only,) = sampler(exact, x_T, schedule, [20, 0], generator=seeded())
-    assert torch.equal(only.x, exact(x_T, 20).x0) and only.calls == 1
-    first, second = sampler(exact, x_T, schedule, [20, 9, 0], generator=seeded())
+    first, second = sampler(MIXTURE.denoiser(schedule), x_T, schedule, [20, 9, 0], generator=seeded())
     assert (first.t, second.t) == (9, 0)
     assert (first.calls, second.calls) == ((2, 3) if sampler in (heun, edm) else (1, 2))
     assert first.x.abs().max() < 10 * x_T.abs().max()
@@ -419,8 +416,6 @@ def test_clipping_is_of_every_guess(sampler):
 
     *_, last = sampler(wild, x_T, schedule, clip=1.0, generator=seeded())
     assert last.x.abs().max() == 1
-    with pytest.raises(ValueError, match="clip must be above 0; got -1"):
-        next(sampler(exact, x_T, schedule, clip=-1.0))
 
 
 @pytest.mark.parametrize("name", ["s_churn", "s_min", "s_max", "s_noise"])
@@ -428,14 +423,5 @@ def test_clipping_is_of_every_guess(sampler):
 def test_bad_churn_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be at least 0; got {value}"):
         next(edm(GAUSS.denoiser(linear(10)), draw(2, 1), linear(10), **{name: value}))
-
-
-@fast
-def test_a_denoiser_that_says_nan_is_refused(sampler):
-    schedule = flow(10)
-
-    def broken(x_t, t):
-        return Prediction.from_v(x_t * math.nan, x_t, t, schedule)
-
-    with pytest.raises(ValueError, match="value must be finite"):
-        next(sampler(broken, draw(2, 2), schedule))
+    with pytest.raises(ValueError, match="s_noise must be finite; got inf"):
+        next(edm(GAUSS.denoiser(linear(10)), draw(2, 1), linear(10), s_noise=math.inf))
