@@ -51,9 +51,10 @@ notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store t
 gallery: $(READY)  ## take the README's pictures of every explorer anew, light and dark (look at them)
 	$(BIN)/python tests/gallery.py
 
-train: $(READY)  ## train every network in diffusion_lab/pretrained/ again, and record the two training runs
+train: $(READY)  ## train all that is in diffusion_lab/pretrained/ again: networks, two recorded runs, the classifier
 	$(BIN)/python -m diffusion_lab train --all --out diffusion_lab/pretrained
 	$(BIN)/python -m diffusion_lab.replay
+	$(BIN)/python -m diffusion_lab.features
 
 bench: $(READY)  ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

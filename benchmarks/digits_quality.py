@@ -11,7 +11,7 @@ import torch
 from sklearn.svm import SVC
 from tqdm import trange
 
-from diffusion_lab import data, pretrained, samplers
+from diffusion_lab import data, metrics, pretrained, samplers
 from diffusion_lab.exact import Empirical, GaussianMixture
 from diffusion_lab.forward import q_sample
 
@@ -29,40 +29,29 @@ def accuracy(svc: SVC, images, labels) -> float:
     return float((svc.predict(images.flatten(1).numpy()) == labels.numpy()).mean())
 
 
-def frechet_distance(a, b) -> float:
-    """‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½) of Gaussians fitted to the pixels (Heusel et al. 2017)."""
-    a, b = a.flatten(1).double(), b.flatten(1).double()
-    A, B = a.mT.cov(), b.mT.cov()
-    root = torch.linalg.eigvals(A @ B).real.clamp(min=0).sqrt().sum()  # the trace of (Σ_a Σ_b)^½
-    return ((a.mean(0) - b.mean(0)).square().sum() + A.trace() + B.trace() - 2 * root).item()
+def draw(denoiser, seed: int, sampler=samplers.ddim, times=None) -> tuple[samplers.Step, torch.Tensor]:
+    """N_SAMPLES samples, as many of each class and not clipped, as a run's last step; and their labels.
 
-
-def nearest(a, b) -> float:
-    """The mean over a of the distance to the nearest of b."""
-    return torch.cdist(a.flatten(1), b.flatten(1)).min(1).values.mean().item()
-
-
-def draw(denoiser, seed: int):
-    """N_SAMPLES samples, as many of each class, and their labels: DDIM, not clipped."""
-    labels = torch.arange(N_SAMPLES) % 10
-    x_T = samplers.p_sample_prior(
-        (N_SAMPLES, 1, 8, 8), denoiser.schedule, torch.Generator().manual_seed(seed)
-    )
-    *_, last = samplers.ddim(
-        denoiser.given(labels), x_T, denoiser.schedule, samplers.timesteps(denoiser.schedule, STEPS)
-    )
-    return last.x, labels
+    One generator draws x_T and then whatever the sampler draws. DDIM in STEPS steps, unless told otherwise.
+    """
+    labels, schedule = torch.arange(N_SAMPLES) % 10, denoiser.schedule
+    generator = torch.Generator().manual_seed(seed)
+    x_T = samplers.p_sample_prior((N_SAMPLES, 1, 8, 8), schedule, generator)
+    times = samplers.timesteps(schedule, STEPS) if times is None else times
+    *_, last = sampler(denoiser.given(labels), x_T, schedule, times, generator=generator)
+    return last, labels
 
 
 def sample_quality(denoiser, svc: SVC, seed: int) -> dict[str, float]:
     """Share recognised; Fréchet distance to the held-out digits over that of the training digits; distance
-    to the nearest training digit over that of the held-out digits."""
+    to the nearest training digit over that of the held-out digits. The distances are between pixels."""
     (train, _), (test, _) = data.digits("train"), data.digits("test")
-    x, labels = draw(denoiser, seed)
+    last, labels = draw(denoiser, seed)
+    x = last.x
     return {
         "recognised": accuracy(svc, x, labels),
-        "fréchet": frechet_distance(x, test) / frechet_distance(train, test),
-        "nearest": nearest(x, train) / nearest(test, train),
+        "fréchet": metrics.frechet_distance(x, test) / metrics.frechet_distance(train, test),
+        "nearest": metrics.memorisation(x, train, test).ratio,
     }
 
 

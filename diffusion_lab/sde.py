@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from .checks import check_data, check_int, check_t, noise_like, per_example, sum_over_data
+from .elbo import NegativeELBO, check_levels, discretized_log_prob
 from .gaussian import Gaussian
 from .samplers import Step
 from .schedules import NoiseSchedule, signal_sigma
@@ -187,8 +188,8 @@ def predictor_corrector(
     is left out. No correction at u = 0, which has no ε̂. x_T and times are as in `reverse_sde`. Raises
     ValueError as it does, and for r ≤ 0.
     """
-    if not r > 0:
-        raise ValueError(f"r must be above 0; got {r}")
+    if not 0 < r < math.inf:
+        raise ValueError(f"r must be above 0 and finite; got {r}")
     check_int(corrector_steps, "corrector_steps", 0)
     x, times = check_data(x_T, "x_T"), _check_times(times)
     sde.diffusion(times)  # raises where it is infinite
@@ -201,7 +202,10 @@ def predictor_corrector(
             x = x + h.sqrt() * g * noise_like(x, generator)
             for _ in range(corrector_steps):
                 score = _score(predict(x, s), s, sde)
-                x = _langevin(x, score, 4 * r**2 / (score**2).mean(), generator)
+                power = (score**2).mean()
+                if power == 0:
+                    raise ValueError(f"r sets no step where the denoiser's score is 0 everywhere: u = {s}")
+                x = _langevin(x, score, 4 * r**2 / power, generator)
                 calls += 1
         yield Step(s.item(), x, prediction, calls)
 
@@ -223,8 +227,8 @@ def annealed_langevin(
     of sigmas. Yields one Step a level, the last prediction in it. What is left at the end has the last
     level's noise, and Langevin's own error, a few per cent of sigma²: no step is accepted or rejected.
     """
-    if not rate > 0:
-        raise ValueError(f"rate must be above 0; got {rate}")
+    if not 0 < rate < math.inf:
+        raise ValueError(f"rate must be above 0 and finite; got {rate}")
     check_int(steps, "steps", 1)
     x, times = check_data(x_T, "x_T"), _check_times(times, least=1)
     if times[-1] == 0:
@@ -262,13 +266,14 @@ def probability_flow(
 @torch.no_grad()
 def log_likelihood(
     denoiser: Denoiser,
-    x0: Tensor,
+    x: Tensor,
     sde: SDE,
     divergence: str = "exact",
     probes: int = 1,
     rtol: float = 1e-8,
     atol: float = 1e-8,
     generator: torch.Generator | None = None,
+    start: float = 0.0,
 ) -> Tensor:
     """log p_0(x_0) in nats: [B, *D] -> [B], in float64, by the probability-flow ODE v = dx/du (eq. 39):
 
@@ -278,11 +283,34 @@ def log_likelihood(
     `probes` random sign vectors z (eq. 40), the same for all u: unbiased and, for D of any size, `probes`
     backward passes at each u. It is the density of the *model*: where the path leaves some signal, p_1 is
     not quite the data's marginal, and log p_0(x_0) is off by as much as log p_1(x(1)) is. rtol and atol are
-    those of `probability_flow`. Raises ValueError for another divergence.
+    those of `probability_flow`. With `start` = u it is log p_u(x), the density of the noisy state x at u.
+    Raises ValueError for another divergence, and unless 0 ≤ start < 1.
+    """
+    options = dict(divergence=divergence, probes=probes, rtol=rtol, atol=atol, generator=generator)
+    return likelihood_path(denoiser, x, sde, (start, 1.0), **options)[1][0]
+
+
+@torch.no_grad()
+def likelihood_path(
+    denoiser: Denoiser,
+    x: Tensor,
+    sde: SDE,
+    times,
+    divergence: str = "exact",
+    probes: int = 1,
+    rtol: float = 1e-8,
+    atol: float = 1e-8,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What `log_likelihood` meets on its way to u = 1: states [len(times), B, *D], log p_u [len(times), B].
+
+    x is the state at the first of `times`, which rise up to 1. Along the ODE d log p_u(x(u))/du = −∇·v.
     """
     if divergence not in ("exact", "hutchinson"):
         raise ValueError(f'divergence must be "exact" or "hutchinson"; got {divergence!r}')
-    x = check_data(x0, "x0").double()
+    x, times = check_data(x, "x").double(), _check_times(times, "rise")
+    if times[-1] != 1:
+        raise ValueError(f"times must end at 1, where the density is known; got {times.tolist()}")
     predict, B = _on_path(denoiser, x, sde), len(x)
     if divergence == "exact":
         vectors = torch.eye(math.prod(x.shape[1:])).to(x).reshape(-1, 1, *x.shape[1:])
@@ -295,10 +323,47 @@ def log_likelihood(
         trace = sum(sum_over_data(pull(z.expand_as(x).contiguous())[0] * z) for z in vectors)
         return torch.cat([v.flatten(), trace]).cpu().numpy()
 
-    y = _solve(field, torch.cat([x.flatten(), x.new_zeros(B)]), _unit([0, 1], "times"), rtol, atol)[-1]
+    y = _solve(field, torch.cat([x.flatten(), x.new_zeros(B)]), times, rtol, atol)
+    states, traces = _tensor(y[:, :-B], x, len(times)), torch.as_tensor(y[:, -B:]).to(x)
     signal, sigma = sde.marginal(1)
     prior = Gaussian(x.new_zeros(()), signal**2 + sigma**2)
-    return prior.log_prob(_tensor(y[:-B], x)) + torch.as_tensor(y[-B:]).to(x)
+    return states, prior.log_prob(states[-1]) + traces[-1] - traces
+
+
+@torch.no_grad()
+def ode_elbo(
+    denoiser: Denoiser,
+    x0: Tensor,
+    sde: SDE,
+    start: float,
+    levels: int = 256,
+    divergence: str = "exact",
+    probes: int = 1,
+    rtol: float = 1e-8,
+    atol: float = 1e-8,
+    generator: torch.Generator | None = None,
+) -> NegativeELBO:
+    """An upper bound on −log P(x_0) in nats, by the ODE, for data on `levels` values from −1 to 1:
+
+        −log P(x_0) ≤ E[log q(x_u|x_0) − log p_u(x_u)] + E[−log p(x_0|x_u)]      u = start, x_u ~ q(x_u|x_0)
+
+    It is the ELBO of a chain with one step, whose prior is the ODE's density p_u (`log_likelihood`); hence
+    the same three terms, without diffusion. The dequantisation, by which values on levels get a density, is
+    the forward process itself up to `start`, noise that the denoiser knows (Zheng et al. 2023, section 4.1).
+    p(x_0|x_u) is the discretized decoder of `elbo`, around x̂_0(x_u) with standard deviation sigma/signal.
+    Estimated with one draw. Raises ValueError unless 0 < start < 1, and for data that is not on the levels.
+    """
+    check_levels(check_data(x0, "x0"), levels)
+    if not 0 < start < 1:
+        raise ValueError(f"start must lie between 0 and 1; got {start}")
+    signal, sigma = sde.marginal(start)
+    q = Gaussian(signal.to(x0) * x0, sigma**2)
+    x = q.sample(generator)
+    options = dict(divergence=divergence, probes=probes, rtol=rtol, atol=atol, generator=generator)
+    prior = q.log_prob(x) - log_likelihood(denoiser, x, sde, start=start, **options)
+    guess = _on_path(denoiser, x, sde)(x, torch.tensor(start, dtype=torch.float64)).x0
+    reconstruction = -discretized_log_prob(x0, guess, (sigma / signal).item(), levels)
+    return NegativeELBO(prior, x0.new_zeros(len(x0), 2), reconstruction, math.prod(x0.shape[1:]))
 
 
 def _unit(u, name: str) -> Tensor:
@@ -331,7 +396,10 @@ def _on_path(denoiser: Denoiser, x: Tensor, sde: SDE) -> Callable[[Tensor, Tenso
         signal, sigma = sde.path(u)
         t = _time_at_snr(schedule, 2 * (signal.log() - sigma.log()), u)
         own_signal, own_sigma = signal_sigma(schedule, t, u)
-        return denoiser(x * (torch.hypot(own_signal, own_sigma) / torch.hypot(signal, sigma)), t)
+        scaled = x * (torch.hypot(own_signal, own_sigma) / torch.hypot(signal, sigma))
+        prediction = denoiser(scaled, t)
+        check_data(prediction.x0, f"x̂_0 at u = {u}", x.shape)
+        return prediction
 
     return predict
 
@@ -389,8 +457,8 @@ def _solve(field, start: Tensor, times: Tensor, rtol: float, atol: float):
         from scipy.integrate import solve_ivp
     except ImportError as error:
         raise ImportError("the ODE is solved by SciPy, which is missing: pip install scipy") from error
-    if not (rtol > 0 and atol > 0):
-        raise ValueError(f"rtol and atol must be above 0; got {rtol}, {atol}")
+    if not (0 < rtol < math.inf and 0 < atol < math.inf):
+        raise ValueError(f"rtol and atol must be above 0 and finite; got {rtol}, {atol}")
     span = (times[0].item(), times[-1].item())
     done = solve_ivp(
         field, span, start.cpu().numpy(), method="DOP853", t_eval=times.numpy(), rtol=rtol, atol=atol

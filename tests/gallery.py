@@ -17,6 +17,8 @@ STATES = {
     "Denoising": dict(step=12),
     "NoiseSchedules": dict(third="sigmoid", T=100, t=60),
     "TrainingReplay": dict(step=300),
+    "Guidance": dict(condition="blob 1", w=3.0),
+    "SampleMetrics": dict(how="copies", s=0.7),
 }
 
 

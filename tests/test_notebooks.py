@@ -13,12 +13,14 @@ from diffusion_lab import explorers
 from diffusion_lab.explorers.core import STATE, Explorer
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-# A notebook is named after the module it teaches; these three have a name that says more to a newcomer.
+# A notebook is named after the module it teaches; these have a name that says more to a newcomer.
 MODULE = {
     "score_and_epsilon": "views",
     "sampling": "samplers",
+    "fast_samplers": "samplers",
     "train_a_unet": "training",
     "start_here": "pretrained",
+    "diffusers": "samplers",
 }
 UNCHECKED = {"nbval-ignore-output", "NBVAL_IGNORE_OUTPUT", "PYTEST_VALIDATE_IGNORE_OUTPUT"}
 TITLES = {getattr(explorers, name).title: name for name in explorers.__all__}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from nbtools import ROOT
 
-from diffusion_lab import data, pretrained, samplers
+from diffusion_lab import data, metrics, pretrained, samplers
 from diffusion_lab.forward import q_sample
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -56,15 +56,6 @@ def test_the_measured_quality_is_the_one_that_is_stored():
         assert measured == pytest.approx(pretrained.quality(name), rel=1e-3)
 
 
-def test_the_fréchet_distance_of_gaussians_is_the_closed_form():
-    generator = torch.Generator().manual_seed(0)
-    a = torch.randn(200_000, 3, generator=generator, dtype=torch.float64)
-    b = 2 + 3 * torch.randn(200_000, 3, generator=generator, dtype=torch.float64)
-    # ‖0 − 2‖² + Σ (1 − 3)² = 3 · 4 + 3 · 4
-    assert digits_quality.frechet_distance(a, b) == pytest.approx(24, rel=0.01)
-    assert digits_quality.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("t", [50, 100, 300, 600, 900])
 def test_the_mixture_network_is_close_to_the_exact_denoiser(t):
@@ -84,9 +75,8 @@ def test_points_land_where_the_data_is(name):
     *_, last = samplers.ddim(network, x_T, network.schedule, samplers.timesteps(network.schedule, 50))
     real, fresh = data.TOYS[name](n, generator), data.TOYS[name](n, generator)
 
-    def mmd(a, b):  # squared maximum mean discrepancy, with a Gaussian kernel of width 0.1
-        k = [torch.exp(-torch.cdist(p, q).square() / 0.02).mean() for p, q in ((a, a), (b, b), (a, b))]
-        return math.sqrt(max(0.0, (k[0] + k[1] - 2 * k[2]).item()))
+    def mmd(a, b):
+        return math.sqrt(max(0.0, metrics.mmd2(a, b, width=0.1)))
 
     uniform = 2 * torch.rand(n, 2, generator=generator) - 1
     assert mmd(last.x, real) < 0.05 + mmd(fresh, real)

@@ -19,7 +19,9 @@ from diffusion_lab.schedules import linear
 from diffusion_lab.sde import (
     annealed_langevin,
     forward_sde,
+    likelihood_path,
     log_likelihood,
+    ode_elbo,
     predictor_corrector,
     probability_flow,
     reverse_sde,
@@ -382,6 +384,56 @@ def test_a_network_s_density_integrates_to_one():
     assert not log_p.requires_grad
 
 
+@each_sde
+def test_the_density_at_any_u_is_the_marginal_there_but_for_the_prior(sde):
+    times = torch.tensor([0, 0.1, 0.35, 0.8, 1], dtype=torch.float64)
+    denoiser, x0 = SPACE.denoiser(sde.schedule(20)), SPACE.sample(20, seeded())
+    loose = dict(rtol=1e-7, atol=1e-7)
+    states, log_p = likelihood_path(denoiser, x0, sde, times, **loose)
+    assert states.shape == (5, 20, 3) and log_p.shape == (5, 20)
+    assert_close(states, probability_flow(denoiser, x0, sde, times, **loose), rtol=1e-5, atol=1e-5)
+    exact = torch.stack([at(SPACE, sde, u).log_prob(x) for u, x in zip(times, states, strict=True)])
+    gap = log_p - exact  # is carried along unchanged
+    assert_close(gap, gap[-1].expand(5, 20), rtol=0, atol=1e-4)
+    later = log_likelihood(denoiser, states[2], sde, start=0.35, **loose)
+    assert_close(later, log_p[2], rtol=0, atol=1e-4)
+
+
+LEVELS = torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
+ATOMS = GaussianMixture(LEVELS, [1e-4] * 5, weights=[0.3, 0.1, 0.05, 0.15, 0.4])  # 5 grey levels, in 1-D
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_data_on_levels_costs_its_entropy_and_no_less(name):
+    """ode_elbo: P(x_0) itself where the noise leaves no doubt about the level, a bound above it elsewhere."""
+    sde, n = FAR[name], 400
+    denoiser, truth = ATOMS.denoiser(sde.schedule(50)), -ATOMS.weights.log()
+    u = torch.linspace(0, 1, 10_001, dtype=torch.float64)[1:]
+    signal, sigma = sde.marginal(u)
+    excess = []
+    for width in (0.1, 0.4, 1.0):  # of the noise, in bins
+        start = u[(sigma / signal > width / 2).nonzero()[0]].item()
+        options = dict(rtol=1e-6, atol=1e-6, generator=seeded())
+        bound = ode_elbo(denoiser, LEVELS.repeat(n, 1), sde, start, 5, **options)
+        assert (bound.diffusion == 0).all() and torch.equal(bound.total, bound.prior + bound.reconstruction)
+        each = bound.total.reshape(n, 5)
+        excess.append(ATOMS.weights @ (each.mean(0) - truth))
+        error = 4 * (ATOMS.weights @ each.std(0)) / math.sqrt(n) + 1e-3
+        assert excess[-1] > -error
+        if width == 0.1:  # every level for itself
+            assert_close(each, truth.expand(n, 5), rtol=0, atol=2e-3)
+    assert excess[0] < 2e-3 < excess[1] < excess[2]
+
+
+def test_the_bound_is_that_of_an_image_and_knows_its_levels():
+    images = LEVELS.reshape(5, 1, 1, 1).expand(5, 1, 2, 3)
+    space = GaussianMixture(torch.zeros(1, 1, 2, 3, dtype=torch.float64), [0.5])
+    denoiser = space.denoiser(vp().schedule(50))
+    bound = ode_elbo(denoiser, images, vp(), 0.1, 5, "hutchinson", generator=seeded())
+    assert bound.total.shape == (5,) and bound.dims == 6
+    assert_close(bound.bits_per_dim, bound.total / (6 * math.log(2)))
+
+
 # ---- few steps, and inputs that are not meant --------------------------------------------------------------
 
 
@@ -462,8 +514,10 @@ def test_falling_times_are_refused_by_what_runs_forwards():
 def test_data_that_is_not_finite_is_refused(run, x):
     with pytest.raises(ValueError, match=r"x(0|_T)? must be"):
         run(x, [1, 0.5])
-    with pytest.raises(ValueError, match="x0 must be"):
+    with pytest.raises(ValueError, match="x must be"):
         log_likelihood(DENOISER, x, vp())
+    with pytest.raises(ValueError, match="x0 must be"):
+        ode_elbo(DENOISER, x, vp(), 0.1, 5)
 
 
 def test_a_prediction_of_nan_is_an_error_and_not_a_result():
@@ -519,6 +573,12 @@ def test_a_denoiser_that_has_not_seen_so_much_noise_is_refused():
         (lambda: next(annealed_langevin(DENOISER, draw(2, 1), vp(), [1], rate=math.nan)), "rate must be"),
         (lambda: log_likelihood(DENOISER, draw(2, 1), vp(), "trace"), "divergence must be .* got 'trace'"),
         (lambda: log_likelihood(DENOISER, draw(2, 1), vp(), "hutchinson", 0), "probes must be an integer"),
+        (lambda: log_likelihood(DENOISER, draw(2, 1), vp(), start=1), "times must rise"),
+        (lambda: log_likelihood(DENOISER, draw(2, 1), vp(), start=math.nan), "times must"),
+        (lambda: likelihood_path(DENOISER, draw(2, 1), vp(), [0, 0.5]), "times must end at 1"),
+        (lambda: ode_elbo(DENOISER, LEVELS, vp(), 0.0, 5), "start must lie between 0 and 1"),
+        (lambda: ode_elbo(DENOISER, LEVELS, vp(), math.nan, 5), "start must lie between 0 and 1"),
+        (lambda: ode_elbo(DENOISER, LEVELS, vp(), 0.1, 4), "x0 must lie on 4 levels"),
         (lambda: probability_flow(DENOISER, draw(2, 1), vp(), rtol=0), "rtol and atol must be above 0"),
         (lambda: probability_flow(DENOISER, draw(2, 1), vp(), atol=math.nan), "rtol and atol must be"),
     ],

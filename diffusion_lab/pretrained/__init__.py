@@ -2,8 +2,10 @@
 
 NAME.safetensors holds the weights in float16, NAME.json the recipe they were trained by and how good they are
 *after* that rounding. ``python -m diffusion_lab train NAME`` follows the recipe again.
+digits.samplers.csv tells how good each sampler's digits are; benchmarks/digits_samplers.py measures them.
 """
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -59,6 +61,20 @@ def read_recipe(name: str, folder=FOLDER) -> Recipe:
 def quality(name: str, folder=FOLDER) -> dict:
     """The measured quality in NAME.json, {} before the first training; ValueError for an unknown name."""
     return _read_json(name, folder).get("quality", {})
+
+
+def sampler_table(path=FOLDER / "digits.samplers.csv") -> dict[tuple[str, str, int, int], dict[str, float]]:
+    """How close a sampler's digits are to held-out ones: {(sampler, spacing, budget, seed): measured}.
+
+    A run makes at most `budget` calls of the network. Measured: `calls`, the calls it made; the Fréchet
+    distance between `features` and between `pixels`; the share `recognised`; `precision`, `recall`.
+    """
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    table = {}
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        key = row.pop("sampler"), row.pop("spacing"), int(row.pop("budget")), int(row.pop("seed"))
+        table[key] = {name: float(value) for name, value in row.items()}
+    return table
 
 
 def save(name: str, result: Result, quality: dict, folder=FOLDER) -> None:

@@ -28,11 +28,15 @@ from diffusion_lab.explorers import (
     ChainAndJump,
     Denoising,
     ElboTerms,
+    Guidance,
     NoiseSchedules,
     OneStep,
     OwnData,
     Posterior,
+    SampleMetrics,
+    SamplerRace,
     ScoreAndEps,
+    SdeAndOde,
     TrainingReplay,
     elbo_terms,
 )
@@ -51,6 +55,10 @@ START = {
     ElboTerms: dict(source="mixture", denoiser="exact", variance="small", schedule="cosine", T="50", t=5),
     OwnData: dict(points=PAIR, std=0.1, schedule="cosine", sampler="ddpm", seed=0, t=141),
     TrainingReplay: dict(source="mixture", t="225", step=120),
+    SampleMetrics: dict(how="blur", N="50", s=0.2),
+    SamplerRace: dict(source="mixture", spacing="log_snr", calls=10),
+    SdeAndOde: dict(name="vp", steps="20", rank=40, seed=0, u=0.4),
+    Guidance: dict(condition="blob 1", seed=0, w=2.5),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
@@ -103,9 +111,23 @@ MOVES = {
     (OwnData, "sampler"): [(UP, "ddim"), (DOWN, "ddpm")],
     (OwnData, "seed"): [(RIGHT, 1), ("End", 20), ("Home", 0)],
     (OwnData, "t"): [(RIGHT, 118), ("Home", 1000), ("End", 0), (TYPED + "150", 141)],
+    (SdeAndOde, "name"): [("End", "straight"), ("v", "vp")],
+    (SdeAndOde, "steps"): [(UP, "10"), (DOWN, "20")],
+    (SdeAndOde, "rank"): [(LEFT, 39), (RIGHT, 40)],
+    (SdeAndOde, "seed"): [(RIGHT, 1), ("Home", 0)],
+    (SdeAndOde, "u"): [(RIGHT, 0.35), ("Home", 1.0), ("End", 0.0), (TYPED + "0.4", 0.4)],
     (TrainingReplay, "source"): [(DOWN, "digits"), (UP, "mixture")],
     (TrainingReplay, "t"): [(DOWN, "375"), ("Home", "75"), (DOWN, "225")],
     (TrainingReplay, "step"): [(RIGHT, 140), ("Home", 0), ("End", 2000), (TYPED + "125", 120)],
+    (SampleMetrics, "how"): [("End", "copies"), ("n", "noise"), (UP, "blur")],
+    (SampleMetrics, "N"): [(DOWN, "100"), (UP, "50")],
+    (SampleMetrics, "s"): [(RIGHT, 0.3), ("Home", 0.0), ("End", 1.0), (TYPED + "0.2", 0.2)],
+    (SamplerRace, "source"): [(UP, "Gaussian"), ("End", "digits"), (UP, "mixture")],
+    (SamplerRace, "spacing"): [(DOWN, "karras"), (UP, "log_snr")],
+    (SamplerRace, "calls"): [(RIGHT, 14), ("Home", 3), ("End", 160), (TYPED + "10", 10)],
+    (Guidance, "condition"): [("End", "digit 9"), ("Home", "blob 0"), (DOWN, "blob 1")],
+    (Guidance, "seed"): [(RIGHT, 1), ("Home", 0)],
+    (Guidance, "w"): [(RIGHT, 2.75), ("Home", 0.0), ("End", 5.0), (TYPED + "2.5", 2.5)],
 }
 
 
@@ -271,7 +293,7 @@ def test_marks_move_to_where_plotly_would_draw_them(lab, cls):
     for keys in ("End", LEFT, "Home", RIGHT, f"{TYPED}{START[cls][main]}"):
         move(root, main, keys)
         moved = drawing(root)
-        root.locator(".plot").evaluate("plot => Plotly.redraw(plot)")  # calculates and lays out all of it anew
+        root.locator(".plot").evaluate("plot => Plotly.redraw(plot)")  # lays all of it out anew
         assert drawing(root) == moved
 
 
@@ -291,6 +313,10 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
         ElboTerms: dict(source="digits", denoiser="learned", variance="large", schedule="sigmoid", t=30),
         OwnData: dict(points=[(0.5, -0.5), (0.25, 0.75), (-1, 1)], sampler="ddim", t=35),
         TrainingReplay: dict(source="digits", t="375", step=300),
+        SampleMetrics: dict(how="drop classes", N="100", s=0.5),
+        SamplerRace: dict(source="Gaussian", spacing="karras", calls=40),
+        SdeAndOde: dict(name="straight", steps="10", rank=90, u=0.1),
+        Guidance: dict(condition="digit 3", seed=5, w=3.5),
     }[cls]
     lab.python(f"for key, value in {changed}.items():\n    setattr({name}, key, value)")
     expected = {key: getattr(cls(**state | changed), key) for key in state}
@@ -396,7 +422,8 @@ def test_words_are_legible(lab, theme):
             root = lab.find(cls)
             found = dict(root.evaluate(CONTRASTS))
             assert {cls.title, *numbers(root).values(), words(root, "sentence")} <= set(found)
-            titles = ("t", "x_t: the state", "x_t, drawn from the data, over q_t")
+            titles = ("t", "w", "s", "x_t: the state", "x_t, drawn from the data, over q_t")
+            titles += ("calls of the denoiser (log scale)",)
             assert any(text in found for text in titles)  # the figure's own words among them
             assert not {text: round(ratio, 2) for text, ratio in found.items() if ratio < 4.5}, cls
     finally:

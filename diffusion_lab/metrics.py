@@ -1,0 +1,149 @@
+"""Metrics: how close are samples to the data? Five answers, each blind to something that another one sees.
+
+All of them compare rows: a, b [N, F] are the features of N images (`features.load().features`), or any other
+numbers, pixels too; what is not flat is flattened. A metric sees what its features see, no more. Everything
+is computed in float64 on the CPU, and every result is a plain number. Most depend on N as well as on the two
+distributions (each docstring says how), so compare equal N only.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .checks import check_data, check_int
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½), of Gaussians fitted to a and b.
+
+    (Heusel et al. 2017, eq. 6.) a [N, F], b [M, F], at least 2 rows each. The unit is that of the features
+    squared: this is the square of a distance (Wasserstein-2, between the two Gaussians), though the field
+    reports it as it is. 0 for equal moments, however different the rest. In small samples biased upwards, by
+    about a constant / N, the more so the more features there are (Bińkowski et al. 2018; Chong & Forsyth
+    2020).
+    """
+    a, b = _pair(a, b, "a", "b", least=2)
+    # With centred rows A and B, Σ_a Σ_b = AᵀA BᵀB, and those of its eigenvalues that are not zero are the
+    # squared singular values of ABᵀ, or, with A = Q_a R_a, of R_a R_bᵀ. So no root is taken of a number near
+    # zero that rounding has spoilt (Σ may well be singular)
+    R_a, R_b = (torch.linalg.qr((x - x.mean(0)) / math.sqrt(len(x) - 1), mode="r").R for x in (a, b))
+    overlap = torch.linalg.svdvals(R_a @ R_b.mT).sum()
+    distance = (a.mean(0) - b.mean(0)).square().sum() + R_a.square().sum() + R_b.square().sum() - 2 * overlap
+    return max(0.0, distance.item())  # what rounding leaves of zero may be negative
+
+
+def inception_score(probabilities: Tensor) -> float:
+    """exp E_x[KL(p(y|x) ‖ p(y))], with p(y) = E_x[p(y|x)] (Salimans et al. 2016, section 4).
+
+    probabilities [N, K], p(y|x) in rows that sum to 1. From 1 (every x says the same of y) to K (every x is
+    sure, and each class as frequent). It never looks at the data. In small samples biased downwards, since
+    every row is in the mean it is compared with: N rows reach at most N.
+    """
+    p = _rows(probabilities, "probabilities", least=1)
+    if (p < 0).any() or not torch.allclose(p.sum(1), torch.ones(len(p)).double(), atol=1e-4):
+        raise ValueError(
+            "probabilities must be at least 0 and sum to 1 in each row; got entries from "
+            f"{p.min():.3g}, and sums from {p.sum(1).min():.6g} to {p.sum(1).max():.6g}"
+        )
+    kl = (torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1)  # nats
+    return kl.mean().exp().item()
+
+
+def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float, float]:
+    """The share of `generated` inside the real set, and of `real` inside the generated set.
+
+    (Kynkäänniemi et al. 2019, eq. 1–2.) A set is the union of balls around its points, each reaching to its
+    point's k-th nearest neighbour in the set. real [N, F], generated [M, F], more than k rows each; both
+    results lie in 0…1. Precision is about fidelity, recall about coverage. Both depend on N, M and k, and two
+    halves of the same data do not score 1; an outlier has a large ball.
+    """
+    k = check_int(k, "k", 1)
+    real, generated = _pair(real, generated, "real", "generated", least=k + 1)
+    between = distances(real, generated)  # [N, M]
+    # of the k + 1 smallest, one is the distance of the point to itself
+    reach_real, reach_generated = (distances(x, x).kthvalue(k + 1).values for x in (real, generated))
+    precision = (between <= reach_real[:, None]).any(0).double().mean()
+    recall = (between <= reach_generated).any(1).double().mean()
+    return precision.item(), recall.item()
+
+
+def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
+    """E k(x, x') + E k(y, y') − 2 E k(x, y): squared maximum mean discrepancy (Gretton et al. 2012, eq. 3).
+
+    a [N, F], b [M, F], at least 2 rows each. The kernel k is (x·y/F + 1)³, which makes it the kernel
+    Inception distance (Bińkowski et al. 2018), or, given a width, exp(−‖x − y‖²/(2 width²)). The pairs of a
+    row with itself are left out, so it is unbiased at every N: for equal distributions its mean is 0, and
+    half of the time it is negative or nearly so.
+    """
+    if width is not None and not (math.isfinite(width) and width > 0):
+        raise ValueError(f"width must be None or a finite number above 0; got {width!r}")
+    a, b = _pair(a, b, "a", "b", least=2)
+
+    def kernel(x, y):
+        if width is None:
+            return (x @ y.mT / x.shape[1] + 1) ** 3
+        return torch.exp(-distances(x, y).square() / (2 * width**2))
+
+    aa, bb = (k.sum() - k.trace() for k in (kernel(a, a), kernel(b, b)))
+    N, M = len(a), len(b)
+    return (aa / (N * (N - 1)) + bb / (M * (M - 1)) - 2 * kernel(a, b).mean()).item()
+
+
+class Memorisation(NamedTuple):
+    """What `memorisation` finds.
+
+    ratio    mean distance of a sample to the nearest training example, over that of a held-out example:
+             0 for copies, 1 for samples that keep the distance that new data keeps
+    nearer   probability that a sample is nearer to the training set than a held-out example is: ½ for new
+             data, 1 for copies
+    """
+
+    ratio: float
+    nearer: float
+
+
+def memorisation(samples: Tensor, train: Tensor, held_out: Tensor) -> Memorisation:
+    """Are samples nearer to the training examples than held-out data is? (Meehan, Chaudhuri & Dasgupta 2020.)
+
+    samples [N, F], train [M, F], held_out [L, F], pixels or features, compared in Euclidean distance to the
+    nearest row of train. `nearer` is their Δ_T (its Mann–Whitney U divided by N·L, equal distances counting
+    half). It is unbiased in N and L, and with equal distributions its standard deviation is √((N + L + 1)/(12
+    N L)). `ratio` says how much. Far-off samples hide copies in a mean: look at both. Blur lowers
+    the distance as well, without any copying.
+    """
+    samples, train = _pair(samples, train, "samples", "train", least=1)
+    held_out, _ = _pair(held_out, train, "held_out", "train", least=1)
+    ours, theirs = (distances(x, train).min(1).values for x in (samples, held_out))
+    if theirs.mean() == 0:
+        raise ValueError("held_out must differ from train; each of its rows is one of train's")
+    order = (theirs[:, None] - ours).sign()  # +1 where the sample is nearer
+    return Memorisation((ours.mean() / theirs.mean()).item(), (0.5 + order.mean() / 2).item())
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """‖a_i − b_j‖: [N, F] and [M, F] -> [N, M] float64.
+
+    From the differences: as √(‖a‖² − 2 a·b + ‖b‖²), close points would lose half their digits, and a point
+    would be at a distance from itself.
+    """
+    a, b = _pair(a, b, "a", "b", least=1)
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _pair(a, b, name_a: str, name_b: str, least: int) -> tuple[Tensor, Tensor]:
+    a, b = _rows(a, name_a, least), _rows(b, name_b, least)
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"{name_a} and {name_b} must have equally many columns; got {a.shape[1]} and {b.shape[1]}"
+        )
+    return a, b
+
+
+def _rows(x, name: str, least: int) -> Tensor:
+    """x as rows [N, F] in float64 on the CPU; ValueError if there are too few."""
+    check_data(x, name)
+    if x.ndim < 2 or x[:1].numel() == 0 or len(x) < least:
+        raise ValueError(f"{name} must be [N, F] with N ≥ {least} and F ≥ 1; got shape {list(x.shape)}")
+    return x.detach().cpu().double().flatten(1)

@@ -1,0 +1,160 @@
+"""The explorer of metrics: its numbers are the package's, and each metric notices what its docstring says."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import uniform_filter
+
+from diffusion_lab import data
+from diffusion_lab.explorers.sample_metrics import (
+    METRICS,
+    STRENGTHS,
+    WAYS,
+    SampleMetrics,
+    division,
+    gaussian_digits,
+    judge,
+    spoil,
+)
+
+
+def run_code(explorer):
+    """The lines shown behind "show the code", executed; returns their variables."""
+    variables = {}
+    exec(explorer.shown.code[explorer._frame], variables)
+    return variables
+
+
+def notices(how, s, N="200"):
+    """metric -> "worse", "usual" or "better", read from the sentence on the screen."""
+    explorer = SampleMetrics(how=how, N=N, s=s)
+    said = explorer.shown.sentences[explorer._frame]
+    parts = said.replace(WAYS[how], "").strip(" .").split(". ")
+    if len(parts) == 1 and ":" not in parts[0]:
+        return dict.fromkeys(METRICS, "usual")
+    verdicts = {"Worse": "worse", "As": "usual", "Better": "better"}
+    return {name: verdicts[part.split(" ")[0]] for part in parts for name in part.split(": ")[1].split(", ")}
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("s", [0.0, 0.6])
+def test_the_code_makes_what_is_on_the_screen(how, s):
+    explorer = SampleMetrics(how=how, N="50", s=s)
+    found = run_code(explorer)
+    shown = [float(number.split(" ")[0]) for number in explorer.numbers.values()]
+    names = ("distance", "score", "precision", "recall", "mmd2", "nearer")
+    assert shown == pytest.approx([found[name] for name in names], rel=5e-3)
+    sheet = explorer.shown.frames[explorer._frame][0]["z"]
+    assert np.array_equal(sheet[:8, 9:17], found["samples"][5, 0].numpy()), "the first 1"
+    for k, value in enumerate(shown):
+        ring = explorer.shown.frames[explorer._frame][3 * k + 3]
+        assert ring["x"] == [s] and ring["y"] == pytest.approx([value], rel=5e-3)
+
+
+def test_three_sets_of_different_digits_with_the_same_classes():
+    images, labels = (torch.cat(part) for part in zip(data.digits("train"), data.digits("test"), strict=True))
+    label_of = {image.numpy().tobytes(): label for image, label in zip(images, labels.tolist(), strict=True)}
+    for n in (5, 57):
+        sets = division(n, seed=3)
+        rows = [image.numpy().tobytes() for part in sets for image in part]
+        assert len(set(rows)) == len(rows) == 30 * n
+        for part in sets:
+            assert [label_of[image.numpy().tobytes()] for image in part] == sorted(list(range(10)) * n)
+    assert torch.equal(division(5, 3)[0], division(20, 3)[0].reshape(10, 20, 1, 8, 8)[:, :5].flatten(0, 1))
+
+
+def test_what_spoils_does_what_it_says():
+    reference, real, _ = division(20, 0)
+    for how in WAYS:
+        assert torch.equal(spoil(real, reference, how, 0.0), real)
+    noise = spoil(real, reference, "noise", 0.6) - real
+    assert noise.std().item() == pytest.approx(0.3, rel=0.02) and abs(noise.mean()) < 0.01
+    around = uniform_filter(real[:, 0].numpy(), (0, 3, 3), mode="constant", cval=-1)
+    assert np.allclose(spoil(real, reference, "blur", 1.0)[:, 0], around, atol=1e-5)
+    half = spoil(real, reference, "blur", 0.5)
+    assert torch.allclose(2 * half - real, spoil(real, reference, "blur", 1.0), atol=1e-5)
+    # classes 0…5 and the first half of 5 stay: 110 of 200; in the end class 0, every digit ten times
+    kept = spoil(real, reference, "drop classes", 0.5)
+    assert torch.equal(kept.unique(dim=0), real[:110].unique(dim=0))
+    last, often = spoil(real, reference, "drop classes", 1.0).unique(dim=0, return_counts=True)
+    assert torch.equal(last, real[:20].unique(dim=0)) and (often == 10).all()
+    assert torch.equal(spoil(real, reference, "copies", 1.0), reference)
+    one = spoil(real, reference, "one per class", 1.0).reshape(10, 20, 1, 8, 8)
+    assert (one == one[:, :1]).all() and torch.equal(one[:, 0], real[::20])
+    for how in ("copies", "one per class", "class Gaussians"):
+        changed = (spoil(real, reference, how, 0.4) != real).flatten(1).any(1).sum()
+        assert 72 <= changed <= 80, "80, but for those replaced by themselves"
+
+
+@pytest.mark.parametrize("N", SampleMetrics.controls["N"].values)
+@pytest.mark.parametrize("how", WAYS)
+def test_nothing_is_noticed_where_nothing_is_spoilt(how, N):
+    assert set(notices(how, 0.0, N).values()) == {"usual"}
+
+
+def test_gaussian_digits_have_the_moments_of_their_class():
+    images, labels = data.digits("train")
+    drawn = gaussian_digits(images, labels, 4000, torch.Generator().manual_seed(0)).reshape(10, 4000, 64)
+    for k in range(10):
+        real = images[labels == k].flatten(1)
+        assert torch.allclose(drawn[k].mean(0), real.mean(0), atol=0.05)
+        assert (drawn[k].mT.cov() - real.mT.cov()).norm() < 0.15 * real.mT.cov().norm()
+
+
+def test_judge():
+    mean, std = np.zeros(6), np.ones(6)
+    assert judge(np.array([2.9, -2.9, 3.1, -3.1, 3.1, -3.1]), mean, std) == [
+        "usual", "usual", "better", "worse", "worse", "better",
+    ]  # fmt: skip
+
+
+def test_who_notices_what():
+    # a memory: only the one that looks for copies complains, and the Fréchet distance is delighted
+    copies = notices("copies", 1.0)
+    assert [name for name, said in copies.items() if said == "worse"] == ["P(nearer)"]
+    assert copies["Fréchet distance"] == copies["precision"] == copies["recall"] == "better"
+    # one digit per class over and over: the inception score has nothing against it
+    assert notices("one per class", 1.0)["inception score"] != "worse"
+    assert notices("one per class", 1.0)["recall"] == "worse"
+    assert notices("one per class", 0.5)["Fréchet distance"] == "worse"
+    # without half of the classes what is left is as precise as ever
+    dropped = notices("drop classes", 0.5)
+    assert dropped["precision"] == "usual"
+    assert dropped["inception score"] == dropped["recall"] == dropped["Fréchet distance"] == "worse"
+    # the Fréchet distance sees blur early and Gaussians of each class hardly at all
+    assert notices("blur", 0.2)["Fréchet distance"] == "worse"
+    assert notices("class Gaussians", 0.7)["Fréchet distance"] == "usual"
+    # what few samples cannot tell, more can
+    assert notices("blur", 0.2, "50")["Fréchet distance"] == "usual"
+
+
+def test_few_samples_make_the_usual_fréchet_distance_large():
+    usual = [
+        float(SampleMetrics(N=N).numbers["Fréchet distance"].split("(")[1].split(" ")[0])
+        for N in ("50", "100", "200")
+    ]
+    assert usual[0] > 1.6 * usual[1] > 1.6**2 * usual[2]
+
+
+def test_alone_it_stays_small_and_every_scene_is_there():
+    explorer = SampleMetrics()
+    assert len(explorer.to_fragment()) < 300_000
+    assert len(explorer._scene) < 150_000
+
+
+@pytest.mark.parametrize("name", ["how", "N", "s"])
+def test_works_at_both_ends_of_every_control(name):
+    control = SampleMetrics.controls[name]
+    for value in (control.values[0], control.values[-1]):
+        explorer = SampleMetrics(**{"N": "50", name: value})
+        assert explorer._error == "" and list(explorer.numbers) == list(METRICS)
+        assert all(f"{key} = {number}" in explorer.describe() for key, number in explorer.numbers.items())
+        assert list(explorer.shown.positions) == STRENGTHS
+
+
+def test_is_pure():
+    a, b = SampleMetrics(N="50"), SampleMetrics(N="50")
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    assert a.scene(**a._values()).to_json() == b.scene(**b._values()).to_json()
+    assert torch.equal(torch.get_rng_state(), state)
