@@ -126,8 +126,8 @@ def test_a_notebook_becomes_a_page(folder, tmp_path, capsys):
     assert not dead_links(site)
     used = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
     assert set((site / pages.LIST).read_text("utf-8").split("\n")) - {""} == used
-    fonts = [name for name in used if name.endswith((".ttf", "plotly.js"))]
-    assert sorted(fonts) == ["assets/STIXTwoMath-Regular.ttf", "assets/plotly.js"]
+    fonts = [name for name in used if name.endswith((".woff", "plotly.js"))]
+    assert sorted(fonts) == ["assets/STIXTwoMath-Regular.woff", "assets/plotly.js"]
 
 
 def test_the_way_through_the_pages(folder, tmp_path):
