@@ -109,8 +109,12 @@ class GaussianMixture:
         weights = self.weights if generator is None else self.weights.to(generator.device)
         k = torch.multinomial(weights, check_int(n, "n", 1), replacement=True, generator=generator)
         k = k.to(self.means.device)
-        noise = self.var[k].sqrt() * noise_like(self.means[k].flatten(1), generator)
-        noise = noise if self.axes is None else torch.einsum("bde,be->bd", self.axes[k], noise)
+        noise = noise_like(self.means[k].flatten(1), generator)
+        if self.axes is None:
+            noise = self.var[k].sqrt() * noise
+        else:  # by the symmetric root of the covariance: the signs of the axes differ between machines
+            noise = self.var[k].sqrt() * torch.einsum("bde,bd->be", self.axes[k], noise)
+            noise = torch.einsum("bde,be->bd", self.axes[k], noise)
         return self.means[k] + noise.reshape(self.means[k].shape)
 
     def log_prob(self, x: Tensor) -> Tensor:
