@@ -19,6 +19,7 @@ STATES = {
     "TrainingReplay": dict(step=300),
     "Guidance": dict(condition="blob 1", w=3.0),
     "SampleMetrics": dict(how="copies", s=0.7),
+    "SdeAndOde": dict(u=0.1),
 }
 
 
