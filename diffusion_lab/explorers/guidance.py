@@ -178,8 +178,8 @@ def says_blobs(w: float, row: dict, exact: dict) -> str:
     if w == 1:
         return "w = 1: the plain conditional. Samples, sharpened density and the class c itself are the same."
     return (
-        f"w = {w:g}: the samples have left the class. Their mean has moved by {row['moved']:.2g} of its std, "
-        f"and they are {row['diversity']:.0%} as wide. The sharpened density moves by {exact['moved']:.2g} "
+        f"w = {w:g}: the samples have left the class. Their mean has moved by {row['moved']:.2f} of its std, "
+        f"and they are {row['diversity']:.0%} as wide. The sharpened density moves by {exact['moved']:.2f} "
         f"and is {exact['diversity']:.0%} as wide: that is not where they went, either."
     )
 
