@@ -24,6 +24,7 @@ CALLS = [3, 5, 7, 10, 14, 20, 28, 40, 80, 113, 160]
 FIT_FROM = 80  # calls: an order is what the error does once the steps are short
 FINE = 1000  # steps of the run that stands for the ODE's own end
 BUDGETS = [5, 10, 20]  # calls, for the digits
+TICKS = [0.05, 0.1, 0.2, 0.5, 1, 10, 100]  # Fréchet distances
 
 
 class SamplerRace(Explorer):
@@ -277,7 +278,8 @@ def draw_digits(sheets, curves, long):
         colored(color, name) for color, name in zip(colors, [*LANES.values(), *DRAWING.values()], strict=True)
     ]
     head = "Fréchet distance to held-out digits (dotted: DDPM, 1000 calls)<br>" + "   ".join(key)
-    distance = LOG | dict(range=span(*curves.values(), [long], log=True))
+    ticks = dict(tickmode="array", tickvals=TICKS, ticktext=list(map(str, TICKS)))
+    distance = LOG | ticks | dict(range=span(*curves.values(), [long], log=True))
     bottom = panel(2, (0, 1), (0, 0.36), head, over_calls(BUDGETS), distance)
     return {"data": traces, "layout": layout(top, bottom, height=470, shapes=[gaps])}, frames
 
