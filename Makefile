@@ -25,7 +25,7 @@ lab: $(READY)  ## install what is missing, then open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(ROOT) --ServerApp.root_dir="$(CURDIR)" \
 		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
 
-test: lint unit nbval browser  ## everything: style, unit tests, strict notebooks, browser (about 14 minutes on 2 cores)
+test: lint unit nbval browser  ## everything: style, unit tests, strict notebooks, browser (about 16 minutes on 2 cores)
 
 lint: $(READY)  ## style only (make format mends most of it)
 	$(BIN)/ruff check .
