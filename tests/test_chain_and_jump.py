@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from onscreen import run_code, shown
 
 from diffusion_lab import data, forward
 from diffusion_lab.explorers.chain_and_jump import (
@@ -17,18 +18,6 @@ from diffusion_lab.explorers.chain_and_jump import (
 )
 
 N = {"1-D mixture": 4000, "2-D mixture": 8000, "2-D moons": 8000, "digit": 200 * 64}  # values drawn
-
-
-def run_code(explorer):
-    """The lines shown behind "show the code", executed; returns their variables."""
-    variables = {}
-    exec(explorer.shown.code[explorer._frame], variables)
-    return variables
-
-
-def shown(explorer, trace, key):
-    """What the figure shows for one entry of one trace at the present frame, as an array."""
-    return np.asarray(explorer.shown.frames[explorer._frame][trace][key], dtype=np.float64)
 
 
 @pytest.mark.parametrize("source", list(DRAWS))

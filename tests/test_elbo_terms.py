@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from onscreen import run_code
 from test_elbo import MEAN, STD, expected_total
 from torch.distributions import Normal, kl_divergence
 
@@ -36,13 +37,6 @@ def drawn(explorer, trace):
     frame = explorer.shown.frames[explorer._frame]
     found = explorer.shown.figure["data"][trace] | frame.get(trace, {})
     return np.asarray(found["x"], dtype=float), np.asarray(found["y"], dtype=float)
-
-
-def run_code(explorer):
-    """The lines shown behind "show the code", executed; returns their variables."""
-    variables = {}
-    exec(explorer.shown.code[explorer._frame], variables)
-    return variables
 
 
 # ---- the measurement and the bill ------------------------------------------------------------------------

@@ -8,25 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onscreen import run_code, shown
 
 from diffusion_lab import data, explorers, forward, pretrained, samplers, schedules
 from diffusion_lab.explorers import Denoising, NoiseSchedules, ScoreAndEps
 from diffusion_lab.gaussian import Gaussian, kl
 
 EVERY = [getattr(explorers, name) for name in explorers.__all__]
-
-
-def run_code(explorer):
-    """The lines shown behind "show the code", executed; returns their variables."""
-    code, frame = explorer.shown.code, explorer._frame
-    variables = {}
-    exec(code if isinstance(code, str) else code[frame], variables)
-    return variables
-
-
-def shown(explorer, trace, key):
-    """What the figure shows for one entry of one trace at the present frame, as an array."""
-    return np.asarray(explorer.shown.frames[explorer._frame][trace][key], dtype=np.float64)
 
 
 @pytest.mark.parametrize("cls", EVERY)

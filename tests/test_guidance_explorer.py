@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_explorers import run_code, shown
+from onscreen import run_code, shown
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from diffusion_lab import data, features, metrics

@@ -3,18 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from onscreen import run_code
 
 from diffusion_lab import data, exact, forward, pretrained
 from diffusion_lab.explorers.one_step import GUESSES, OneStep
 
 FIRST, MIDDLE, LAST = 1, 189, 1000
-
-
-def run_code(explorer):
-    """The lines shown behind "show the code", executed; returns their variables."""
-    variables = {}
-    exec(explorer.shown.code[explorer._frame], variables)
-    return variables
 
 
 def errors(explorer):

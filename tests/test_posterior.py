@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from onscreen import run_code
 
 from diffusion_lab import forward, schedules
 from diffusion_lab.explorers.posterior import Posterior
@@ -42,12 +43,6 @@ def area_under(y, x) -> float:
 def row(explorer):
     """The numbers at the present frame, before they are rounded."""
     return explorer.shown.numbers[explorer._frame]
-
-
-def run_code(explorer):
-    variables = {}
-    exec(explorer.shown.code[explorer._frame], variables)
-    return variables
 
 
 def q(explorer):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from onscreen import run_code
 from scipy.ndimage import uniform_filter
 
 from diffusion_lab import data
@@ -16,13 +17,6 @@ from diffusion_lab.explorers.sample_metrics import (
     judge,
     spoil,
 )
-
-
-def run_code(explorer):
-    """The lines shown behind "show the code", executed; returns their variables."""
-    variables = {}
-    exec(explorer.shown.code[explorer._frame], variables)
-    return variables
 
 
 def notices(how, s, N="200"):

@@ -5,19 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from onscreen import run_code
 
 from diffusion_lab import pretrained, samplers
 from diffusion_lab.explorers import SamplerRace, sampler_race
 from diffusion_lab.explorers.sampler_race import BUDGETS, CALLS, DRAWING, EXACT, LANES
 
 POINTS, LINE, MARKS = range(6, 9), range(9, 15, 2), 15  # traces
-
-
-def run_code(explorer):
-    """The lines shown behind "show the code", executed; returns their variables."""
-    variables = {}
-    exec(explorer.shown.code[explorer._frame], variables)
-    return variables
 
 
 def shown(explorer, trace):

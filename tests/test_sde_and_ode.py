@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from onscreen import run_code, shown
 from scipy import stats
 
 from diffusion_lab import sde
@@ -10,17 +11,6 @@ from diffusion_lab.explorers.sde_and_ode import DATA, SDES, STEPS, SdeAndOde, od
 EXACT, CROWD_SDE, CROWD_ODE, PATHS_SDE, PATHS_ODE, GREEN, LOG_Q, LOG_P, NOW, DOTS = range(1, 11)
 MEANS, STDS, WEIGHTS = (p.numpy() for p in (DATA.means[:, 0], DATA.var[:, 0].sqrt(), DATA.weights))
 each_sde = pytest.mark.parametrize("name", SDES)
-
-
-def run_code(explorer):
-    """The lines shown behind "show the code", executed; returns their variables."""
-    variables = {}
-    exec(explorer.shown.code[explorer._frame], variables)
-    return variables
-
-
-def shown(explorer, trace, key):
-    return np.asarray(explorer.shown.frames[explorer._frame][trace][key], dtype=np.float64)
 
 
 def at(name, u):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from close import assert_close
+from onscreen import run_code
 
 from diffusion_lab import data, pretrained, replay, samplers
 from diffusion_lab.explorers import TrainingReplay
@@ -36,12 +37,6 @@ def grey():
     recorder = replay.Recorder(recipe, images)
     train(recipe, images, callback=recorder, callback_every=5, progress=False)
     return recorder.recording()
-
-
-def run_code(explorer, **variables):
-    """The lines shown behind "show the code", executed; returns their variables."""
-    exec(explorer.shown.code[explorer._frame], variables)
-    return variables
 
 
 def mean_square_score(t: int, schedule) -> float:

@@ -96,6 +96,7 @@ def fit(calls: list[int], errors: np.ndarray) -> tuple[float, float]:
 
 
 def race_of_points(source: str, spacing: str) -> Scene:
+    """The samplers without noise, with the exact denoiser: how far each one stops from where the ODE ends."""
     ends = {sampler: runs(source, sampler, spacing) for sampler in LANES}
     orders = {sampler: fit(calls, errors)[0] for sampler, (calls, errors, _) in ends.items()}
     numbers = []
@@ -228,6 +229,7 @@ def distances() -> dict:
 
 
 def race_of_digits(spacing: str) -> Scene:
+    """Digits drawn here by the shipped network, over the distances that were measured beforehand."""
     sheets = [tiles(torch.cat([digits_after(s, spacing, calls) for s in LANES]), 10) for calls in BUDGETS]
     names, found, long = LANES | DRAWING, distances(), distances()["ddpm", "trailing", 1000]
     numbers = [{name: found[s, spacing, calls] for s, name in names.items()} for calls in BUDGETS]

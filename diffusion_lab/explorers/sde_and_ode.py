@@ -84,6 +84,7 @@ def marginal(name: str, t: int) -> tuple[GaussianMixture, float]:
 
 
 def column(x) -> torch.Tensor:
+    """Numbers as a batch of points in one dimension: [B, 1]."""
     return torch.as_tensor(x, dtype=torch.float64).reshape(-1, 1)
 
 
@@ -108,6 +109,7 @@ class Flow:
 
 @functools.cache
 def ode(name: str) -> Flow:
+    """The ODE's way from u = 1 to 0, from STARTS and RANKS, and log p_u along the latter."""
     process, denoiser = SDES[name], DATA.denoiser(SDES[name].schedule(T))
     up, options = torch.arange(T + 1) / T, dict(rtol=1e-6, atol=1e-6)
     q, units = zip(*(marginal(name, t) for t in range(T + 1)), strict=True)
@@ -179,6 +181,7 @@ def until(paths: np.ndarray, k: int) -> dict:
 
 
 def frame(t: int, moving: list[dict], by_ode: np.ndarray, here: list) -> dict:
+    """What changes at u = t/T: the `moving` traces, log p_u by the ODE so far, and the paths' ends."""
     so_far, u = np.where(np.arange(T + 1) <= T - t, by_ode, np.nan), t / T
     patch = dict(enumerate(moving, FIRST_MOVING)) | {LOG_P: {"y": so_far}, NOW: {"x": [u, u]}}
     return patch | {DOTS: {"x": np.full(len(here), u), "y": np.array(here)}}
@@ -216,6 +219,7 @@ def traces(name: str, times, exact: np.ndarray, by_ode: np.ndarray) -> list[dict
 
 
 def axes(exact: np.ndarray, by_ode: np.ndarray) -> dict:
+    """The layout: paths over the density, histograms beside them, log p_u below."""
     across = dict(range=[1, 0], zeroline=False, dtick=0.2)
     x = dict(range=[-LIMIT, LIMIT], zeroline=False, dtick=1)
     names = [(SDE_COLOR, f"{N_PATHS} paths of the SDE"), (ODE_COLOR, "of the ODE")]
@@ -255,6 +259,7 @@ def says(name: str, t: int, rank: int, x: np.ndarray, row: dict) -> str:
 
 
 def warns(steps: str, row: dict) -> str:
+    """A warning where the SDE's steps are too few for its density; else nothing."""
     distance = row["SDE: KS distance"]
     if distance <= CHANCE:
         return ""
