@@ -13,21 +13,25 @@ import torch
 from torch import Tensor
 
 
-def check_data(x, name: str, shape=None) -> Tensor:
-    """x itself, if it is a finite floating-point tensor (of the given shape); otherwise a ValueError."""
+def check_data(x, name: str, shape=None, finite: bool = True) -> Tensor:
+    """x itself, if it is a finite floating-point tensor (of the given shape); otherwise a ValueError.
+
+    To look at the values, the CPU must wait for a GPU. `finite=False` leaves that out, where a later check
+    sees what became of them: a number that is not finite stays so.
+    """
     if not isinstance(x, Tensor) or not x.is_floating_point():
         found = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"{name} must be a floating-point tensor (images in [-1, 1]); got {found}")
+        raise ValueError(f"{name} must be a floating-point tensor; got {found}")
     if shape is not None and x.shape != torch.Size(shape):
         raise ValueError(f"{name} must have shape {list(shape)}; got {list(x.shape)}")
-    if not x.isfinite().all():
+    if finite and not x.isfinite().all():
         raise ValueError(f"{name} must be finite; {int((~x.isfinite()).sum())} of its values are not")
     return x
 
 
-def check_batch(x, name: str, data_shape) -> Tensor:
-    """x itself, if it is a batch [B, *data_shape] of finite floating-point data; otherwise a ValueError."""
-    check_data(x, name)
+def check_batch(x, name: str, data_shape, finite: bool = True) -> Tensor:
+    """x itself, if it is a batch [B, *data_shape] of (finite) floating-point data; otherwise a ValueError."""
+    check_data(x, name, finite=finite)
     if x.ndim == 0 or x.shape[1:] != torch.Size(data_shape):
         raise ValueError(f"{name} must be a batch of {list(data_shape)}; got {list(x.shape)}")
     return x
@@ -42,7 +46,10 @@ def check_int(value, name: str, lowest: int) -> int:
 
 def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> Tensor:
     """t on the CPU, [] or [B], every entry in lowest…T, and whole unless `real` is allowed."""
-    expected = f"{name} must be an integer in {lowest}…{T}, or have shape [B] and hold such; got"
+    if type(t) is int and lowest <= t <= T:  # by far the most frequent case
+        return torch.tensor(t)
+    kind = "a number" if real else "an integer"
+    expected = f"{name} must be {kind} in {lowest}…{T}, or have shape [B] and hold such; got"
     try:
         tensor = torch.as_tensor(t, dtype=torch.float64 if isinstance(t, float) else None).detach().cpu()
     except (TypeError, RuntimeError, ValueError):  # a word, None, a ragged list
@@ -50,20 +57,23 @@ def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> 
     whole = not tensor.is_floating_point() and not tensor.is_complex() and tensor.dtype != torch.bool
     if tensor.ndim > 1 or not (whole or (real and tensor.is_floating_point())):
         raise ValueError(f"{expected} {t!r}")
+    tensor = tensor.long() if whole else tensor.double()  # before it is compared: uint8 would wrap T
     if not ((tensor >= lowest) & (tensor <= T)).all():  # written so that a NaN fails too
         raise ValueError(f"{name} must lie in {lowest}…{T}; got {t!r}")
-    return tensor.long() if whole else tensor.double()
+    return tensor
 
 
 def per_example(values: Tensor, x: Tensor, name: str = "t") -> Tensor:
-    """values, [] or [B], shaped to multiply x [B, *D] example by example, in x's dtype and on its device."""
-    if values.ndim == 1:
-        if x.ndim == 0 or len(values) != len(x):
-            raise ValueError(
-                f"{name} must have one entry per example of {list(x.shape)}; it has {len(values)}"
-            )
-        values = values.reshape(-1, *[1] * (x.ndim - 1))
-    return values.to(x)
+    """values, [] or [B], shaped to multiply x [B, *D] example by example, in x's dtype.
+
+    [B] goes to x's device. One number stays on the CPU: torch multiplies it with data anywhere, and nobody
+    has to wait for its transfer.
+    """
+    if values.ndim == 0:
+        return values.to(x.dtype)
+    if x.ndim == 0 or len(values) != len(x):
+        raise ValueError(f"{name} must have one entry per example of {list(x.shape)}; it has {len(values)}")
+    return values.to(x).reshape(-1, *[1] * (x.ndim - 1))
 
 
 def sum_over_data(x: Tensor) -> Tensor:
@@ -71,10 +81,18 @@ def sum_over_data(x: Tensor) -> Tensor:
     return x.reshape(len(x), math.prod(x.shape[1:])).sum(1)
 
 
+def check_generator(generator) -> None:
+    """Raises ValueError unless generator is None or a torch.Generator."""
+    if not isinstance(generator, torch.Generator | None):
+        example = "torch.Generator().manual_seed(0)"
+        raise ValueError(f"generator must be None or a torch.Generator, such as {example}; got {generator!r}")
+
+
 def noise_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Standard normal noise of x's shape.
 
     A CPU generator serves data on any device, so that a seed means the same there.
     """
+    check_generator(generator)
     device = generator.device if generator is not None else x.device
     return torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype).to(x.device)

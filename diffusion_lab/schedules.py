@@ -6,6 +6,7 @@ data, t = T is noise. Variance-preserving (signal² + sigma² = 1), variance-exp
 straight-line (signal = 1 − t/T, sigma = t/T) processes differ only in the two tables.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class NoiseSchedule:
 
     Raises ValueError unless signal[0] = 1 and sigma[0] = 0 (t = 0 is the data), nothing is negative or NaN,
     and the signal-to-noise ratio falls strictly from each step to the next. It may reach 0, but only at t =
-    T.
+    T. Tables derived from the two are computed once; do not write into any of them.
     """
 
     signal: Tensor
@@ -90,28 +91,28 @@ class NoiseSchedule:
         """The number of noising steps."""
         return len(self.signal) - 1
 
-    @property
+    @functools.cached_property
     def alpha_bar(self) -> Tensor:
         """ᾱ_t = signal_t²: the share of the data's variance that is left. ᾱ_0 = 1."""
         return self.signal**2
 
-    @property
+    @functools.cached_property
     def alpha(self) -> Tensor:
         """α_t = (signal_t / signal_{t−1})²: what one step keeps. α_0 = 1."""
         return torch.cat([self.signal.new_ones(1), (self.signal[1:] / self.signal[:-1]) ** 2])
 
-    @property
+    @functools.cached_property
     def beta(self) -> Tensor:
         """β_t = sigma_t² − α_t sigma_{t−1}²: the *variance* one step adds (1 − α_t on VP). β_0 = 0."""
         share = -torch.expm1(self.log_snr.diff())  # β_t/sigma_t² = 1 − SNR_t/SNR_{t−1}, without cancellation
         return torch.cat([self.sigma.new_zeros(1), self.sigma[1:] ** 2 * share])
 
-    @property
+    @functools.cached_property
     def snr(self) -> Tensor:
         """SNR_t = signal_t² / sigma_t²: +∞ at t = 0, and 0 at a zero-SNR end."""
         return (self.signal / self.sigma) ** 2
 
-    @property
+    @functools.cached_property
     def log_snr(self) -> Tensor:
         """λ_t = log SNR_t in nats: +∞ at t = 0, and −∞ at a zero-SNR end."""
         return 2 * (self.signal.log() - self.sigma.log())
@@ -143,11 +144,38 @@ def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]
     return per_example(signal, x), per_example(sigma, x)
 
 
+def t_at_log_snr(schedule: NoiseSchedule, log_snr) -> Tensor:
+    """The real t at which the schedule's log SNR is `log_snr` (nats): the inverse of `signal_sigma`.
+
+    log_snr: one number or [B]; t comes back in float64, of the same shape. Raises ValueError for a log SNR
+    below that of t = T, and for NaN.
+    """
+    log_snr = torch.as_tensor(log_snr, dtype=torch.float64).detach().cpu()
+    table = schedule.log_snr
+    if not (log_snr >= table[-1] - 1e-9).all():  # written so that a NaN fails too
+        raise ValueError(f"log_snr must be at least {table[-1]:.6g}, that of t = T; got {log_snr.tolist()}")
+    right = torch.searchsorted(-table[:-1], -log_snr.contiguous())  # t lies in (right − 1, right]
+    before, after = table[(right - 1).clamp(min=0)], table[right]
+    part = (log_snr - before) / (after - before)
+    part = torch.where(before.isinf(), torch.exp((after - log_snr) / 2), part)
+    part = torch.where(after.isinf(), -torch.expm1((log_snr - before) / 2), part)
+    part = torch.where(before.isinf() & after.isinf(), torch.sigmoid(-log_snr / 2), part)
+    return torch.where(right == 0, 0.0, right - 1 + part.clamp(max=1))  # right = 0: no noise at all, t = 0
+
+
+def same_numbers(one: NoiseSchedule, other: NoiseSchedule) -> bool:
+    """Whether the tables of the two agree to rounding: their names do not matter."""
+    if one is other:
+        return True
+    pairs = [(one.signal, other.signal), (one.sigma, other.sigma)]
+    return one.T == other.T and all(torch.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in pairs)
+
+
 def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> NoiseSchedule:
     """β_t rises linearly from beta_1 to beta_T (Ho et al. 2020, section 4).
 
     The range belongs to T = 1000: with fewer steps the same β leave signal at the end. Stable Diffusion's
-    "linear" is `quadratic` here.
+    "linear" is `quadratic` here, with its own range.
     """
     _check_unit(beta_1=beta_1, beta_T=beta_T)
     beta = torch.linspace(beta_1, beta_T, check_int(T, "T", 1), dtype=torch.float64)
@@ -155,7 +183,10 @@ def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> NoiseSc
 
 
 def quadratic(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> NoiseSchedule:
-    """√β_t rises linearly from √beta_1 to √beta_T (Rombach et al. 2022, whose code calls it "linear")."""
+    """√β_t rises linearly from √beta_1 to √beta_T (Rombach et al. 2022, whose code calls it "linear").
+
+    Stable Diffusion's is quadratic(1000, 0.00085, 0.012); the defaults are those of `linear`.
+    """
     _check_unit(beta_1=beta_1, beta_T=beta_T)
     root = torch.linspace(math.sqrt(beta_1), math.sqrt(beta_T), check_int(T, "T", 1), dtype=torch.float64)
     return NoiseSchedule.from_beta(root**2, "quadratic")
@@ -203,6 +234,27 @@ def _check_unit(**values: float) -> None:
             raise ValueError(f"{name} must lie in (0, 1]; got {value}")
 
 
+def flow(T: int = 1000) -> NoiseSchedule:
+    """The straight line x_t = (1 − t/T) x_0 + (t/T) ε of rectified flow (Liu et al. 2022, eq. 1).
+
+    That paper's time runs the other way. It ends at zero SNR.
+    """
+    u = torch.arange(check_int(T, "T", 1) + 1, dtype=torch.float64) / T
+    return NoiseSchedule(1 - u, u, "flow")
+
+
+def ve(T: int = 1000, sigma_min: float = 0.01, sigma_max: float = 50.0) -> NoiseSchedule:
+    """Variance-exploding: signal = 1, sigma_t from sigma_min at t = 1 to sigma_max at T, by equal factors.
+
+    (Song, Sohl-Dickstein et al. 2021, appendix C.) Raises ValueError unless 0 < sigma_min < sigma_max.
+    """
+    if not 0 < sigma_min < sigma_max < math.inf:
+        raise ValueError(f"sigma_min must lie above 0 and below sigma_max; got {sigma_min}, {sigma_max}")
+    T, ends = check_int(T, "T", 2), (math.log(sigma_min), math.log(sigma_max))
+    sigma = torch.cat([torch.zeros(1).double(), torch.linspace(*ends, T, dtype=torch.float64).exp()])
+    return NoiseSchedule(torch.ones_like(sigma), sigma, "ve")
+
+
 def zero_terminal_snr(schedule: NoiseSchedule) -> NoiseSchedule:
     """The same schedule, stretched to leave nothing of the data at t = T (Lin et al. 2024, algorithm 1).
 
@@ -221,4 +273,5 @@ def zero_terminal_snr(schedule: NoiseSchedule) -> NoiseSchedule:
     return NoiseSchedule(signal, sigma, f"{schedule.name}, zero terminal SNR")
 
 
+# Those with signal² + sigma² = 1, by name; `flow` and `ve` are not
 SCHEDULES = {"linear": linear, "quadratic": quadratic, "cosine": cosine, "sigmoid": sigmoid}

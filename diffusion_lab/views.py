@@ -1,18 +1,18 @@
 """One prediction, four views: x̂_0, ε̂, v̂ and the score are the same object, seen from four sides.
 
 Given x_t = signal · x_0 + sigma · ε, whoever knows one of the two unknowns knows the other, and with them
-everything else. A network may be trained to output any of the four; samplers, the ELBO and the explorers
-never need to know which one it was.
+everything else. A network is trained to output x̂_0, ε̂ or v̂ (a score network outputs −ε̂/sigma); samplers, the
+ELBO and the explorers never need to know which one it was.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from .checks import check_data
-from .schedules import NoiseSchedule, signal_sigma
+from .schedules import NoiseSchedule, same_numbers, signal_sigma
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,9 +37,8 @@ class Prediction:
     @classmethod
     def from_x0(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
         """From x̂_0 = value. Works at every t."""
-        check_data(value, "value", x_t.shape)
-        signal_sigma(schedule, t, x_t)  # a bad t is reported here, not when a view is first asked for
-        return cls(x_t, t, schedule, value)
+        check_data(value, "value", x_t.shape, finite=False)
+        return cls(x_t, t, schedule, value)._checked(value)
 
     @classmethod
     def from_eps(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
@@ -47,10 +46,10 @@ class Prediction:
 
         Raises ValueError where signal = 0.
         """
-        check_data(value, "value", x_t.shape)
+        check_data(value, "value", x_t.shape, finite=False)
         signal, sigma = signal_sigma(schedule, t, x_t)
         _check_not_zero(signal, "from_eps", "signal", t)
-        return cls(x_t, t, schedule, (x_t - sigma * value) / signal, value)
+        return cls(x_t, t, schedule, (x_t - sigma * value) / signal, value)._checked(value)
 
     @classmethod
     def from_v(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
@@ -59,11 +58,11 @@ class Prediction:
         x̂_0 = (signal x_t − sigma v̂)/(signal² + sigma²), ε̂ = (sigma x_t + signal v̂)/(signal² + sigma²).
         The denominator is 1 on variance-preserving schedules only, which is why most code leaves it out.
         """
-        check_data(value, "value", x_t.shape)
+        check_data(value, "value", x_t.shape, finite=False)
         signal, sigma = signal_sigma(schedule, t, x_t)
         total = signal**2 + sigma**2
         x0, eps = (signal * x_t - sigma * value) / total, (sigma * x_t + signal * value) / total
-        return cls(x_t, t, schedule, x0, eps)
+        return cls(x_t, t, schedule, x0, eps)._checked(value)
 
     @classmethod
     def from_score(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
@@ -71,32 +70,51 @@ class Prediction:
 
         Raises ValueError where signal = 0.
         """
-        check_data(value, "value", x_t.shape)
+        check_data(value, "value", x_t.shape, finite=False)
         signal, sigma = signal_sigma(schedule, t, x_t)
         _check_not_zero(signal, "from_score", "signal", t)
-        return cls(x_t, t, schedule, (x_t + sigma**2 * value) / signal, -sigma * value)
+        return cls(x_t, t, schedule, (x_t + sigma**2 * value) / signal, -sigma * value)._checked(value)
+
+    @functools.cached_property
+    def _signal_sigma(self) -> tuple[Tensor, Tensor]:
+        return signal_sigma(self.schedule, self.t, self.x_t)
 
     @property
     def eps(self) -> Tensor:
         """ε̂ = (x_t − signal x̂_0)/sigma, the noise in x_t."""
         if self._eps is not None:
             return self._eps
-        signal, sigma = signal_sigma(self.schedule, self.t, self.x_t)
+        signal, sigma = self._signal_sigma
         _check_not_zero(sigma, "eps", "sigma", self.t)
         return (self.x_t - signal * self.x0) / sigma
 
     @property
     def v(self) -> Tensor:
         """v̂ = signal ε̂ − sigma x̂_0."""
-        signal, sigma = signal_sigma(self.schedule, self.t, self.x_t)
+        signal, sigma = self._signal_sigma
         return signal * self.eps - sigma * self.x0
 
     @property
     def score(self) -> Tensor:
         """∇ log q_t(x_t) = −ε̂/sigma."""
-        _, sigma = signal_sigma(self.schedule, self.t, self.x_t)
+        _, sigma = self._signal_sigma
         _check_not_zero(sigma, "score", "sigma", self.t)
         return -self.eps / sigma
+
+    def clipped(self, c: float) -> "Prediction":
+        """The same guess with x̂_0 clamped to [−c, c]; ε̂ and the others follow from that x̂_0."""
+        return Prediction(self.x_t, self.t, self.schedule, self.x0.clamp(-c, c))
+
+    def _checked(self, value: Tensor) -> "Prediction":
+        """self, if t is a time and x̂_0 is finite: the one look at the numbers that a call of a denoiser costs.
+
+        x_t and value are looked at only to say which of them it was.
+        """
+        self._signal_sigma  # noqa: B018 (a bad t is reported here, not when a view is first asked for)
+        if not self.x0.isfinite().all():
+            for x, name in ((self.x_t, "x_t"), (value, "value"), (self.x0, f"x̂_0 at t = {self.t}")):
+                check_data(x, name)
+        return self
 
 
 def _check_not_zero(table: Tensor, view: str, name: str, t) -> None:
@@ -110,15 +128,59 @@ class Denoiser(Protocol):
     t is one time or [B]; an ODE solver passes real times.
 
     An exact mixture, an empirical data set, a network with its schedule, a guided wrapper of any of these:
-    the samplers, the ELBO and the explorers cannot tell them apart.
+    the samplers, the ELBO and the explorers cannot tell them apart. All of ours also say for which schedule they
+    are (`.schedule`) and what shape one example has (`.shape`, None if they take any); a function of your own
+    need not, and is then given the schedule by whoever uses it.
     """
 
     def __call__(self, x_t: Tensor, t) -> Prediction: ...
 
 
+def named(denoise, schedule: NoiseSchedule, shape=None) -> Denoiser:
+    """The function itself, with `.schedule` and `.shape` for those who ask."""
+    denoise.schedule, denoise.shape = schedule, shape
+    return denoise
+
+
+def own_schedule(denoiser: Denoiser, schedule: NoiseSchedule | None = None) -> NoiseSchedule:
+    """The schedule that a denoiser was made for: its own where it says so, otherwise the one given.
+
+    Raises ValueError where neither is there, where both are and differ, and for what is no schedule.
+    """
+    own = getattr(denoiser, "schedule", None)
+    if schedule is not None and not isinstance(schedule, NoiseSchedule):
+        raise ValueError(f"schedule must be a NoiseSchedule; got {schedule!r}")
+    if own is None and schedule is None:
+        raise ValueError(
+            "schedule must be given: this denoiser has none of its own. (A network becomes a denoiser by "
+            "unet.ModelDenoiser(net, schedule, predicts=…).)"
+        )
+    if own is None:
+        return schedule
+    if schedule is not None:
+        _check_same(own, schedule)
+    return own
+
+
 def check_schedule(prediction: Prediction, schedule: NoiseSchedule) -> Prediction:
-    """The prediction; ValueError unless its denoiser was made for the tables of `schedule`."""
-    own = prediction.schedule
-    if not (torch.equal(own.signal, schedule.signal) and torch.equal(own.sigma, schedule.sigma)):
-        raise ValueError(f"schedule must be the one that the denoiser was made for, {own}; got {schedule}")
+    """The prediction; ValueError unless it is one, of a denoiser that was made for these tables."""
+    if not isinstance(prediction, Prediction):
+        raise ValueError(
+            f"denoiser must return a Prediction; it returned a {type(prediction).__name__}. A network becomes a "
+            "denoiser by unet.ModelDenoiser(net, schedule, predicts=…); a function of your own returns "
+            "views.Prediction.from_eps(value, x_t, t, schedule), or from_x0, from_v, from_score"
+        )
+    _check_same(prediction.schedule, schedule)
     return prediction
+
+
+def _check_same(own: NoiseSchedule, schedule: NoiseSchedule) -> None:
+    if not same_numbers(own, schedule):
+        differ = f"sigma[1] is {own.sigma[1]:.6g} there and {schedule.sigma[1]:.6g} here"
+        if own.T == schedule.T:
+            t = int(((own.signal - schedule.signal).abs() + (own.sigma - schedule.sigma).abs()).argmax())
+            differ = f"signal[{t}], sigma[{t}] are {own.signal[t]:.6g}, {own.sigma[t]:.6g} there"
+            differ += f" and {schedule.signal[t]:.6g}, {schedule.sigma[t]:.6g} here"
+        raise ValueError(
+            f"schedule must be the one that the denoiser was made for, {own}; got {schedule}: {differ}"
+        )

@@ -124,8 +124,8 @@ def test_v_is_the_velocity_on_the_circle_and_not_the_velocity_of_a_straight_path
         (torch.zeros(3, 3), 11, "t must lie in 0…10"),
         (torch.zeros(3, 3), -0.1, "t must lie in 0…10"),
         (torch.zeros(3, 3), math.nan, "t must lie in 0…10"),
-        (torch.zeros(3, 3), True, "t must be an integer"),
-        (torch.zeros(3, 3), torch.ones(3, 1).long(), "t must be an integer"),
+        (torch.zeros(3, 3), True, "t must be a number"),
+        (torch.zeros(3, 3), torch.ones(3, 1).long(), "t must be a number"),
         (torch.zeros(3, 3), torch.tensor([1, 2]), "t must have one entry"),
     ],
 )
