@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 PACKAGE = ROOT / "diffusion_lab"
-MATHS = "gaussian schedules forward views exact elbo samplers".split()
+MATHS = "gaussian schedules forward views exact elbo steps samplers".split()
 # Each floor stands on the ones before it and knows nothing of those after.
 ABOVE = "sde guidance data unet recipe checkpoints training metrics pretrained features replay".split()
 ABOVE += "explorers exercises export __main__".split()
