@@ -27,7 +27,7 @@ __all__ += [
     "p_sample_prior",
     "sde_dpm_solver_pp_2m",
     "timesteps",
-]  # the last four: steps.py
+]
 
 
 @torch.no_grad()
