@@ -178,7 +178,7 @@ def check_schedule(prediction: Prediction, schedule: NoiseSchedule) -> Predictio
 
 def _check_same(own: NoiseSchedule, schedule: NoiseSchedule) -> None:
     if not same_numbers(own, schedule):
-        differ = f"sigma[1] is {own.sigma[1]:.6g} there and {schedule.sigma[1]:.6g} here"
+        differ = f"T is {own.T} there and {schedule.T} here"
         if own.T == schedule.T:
             t = int(((own.signal - schedule.signal).abs() + (own.sigma - schedule.sigma).abs()).argmax())
             differ = f"signal[{t}], sigma[{t}] are {own.signal[t]:.6g}, {own.sigma[t]:.6g} there"

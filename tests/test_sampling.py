@@ -42,7 +42,7 @@ def test_sample_takes_options_and_says_what_is_missing():
         sample(lambda x_t, t: denoiser(x_t, t), 3)
     with pytest.raises(ValueError, match="shape must be given"):
         sample(lambda x_t, t: denoiser(x_t, t), 3, schedule=denoiser.schedule)
-    with pytest.raises(ValueError, match="generator must be None or a torch.Generator.*; got 0"):
+    with pytest.raises(ValueError, match=r"generator must be None or a torch\.Generator.*; got 0"):
         sample(denoiser, 3, generator=0)
     with pytest.raises(ValueError, match="schedule must be a NoiseSchedule; got 50"):
         timesteps(50, denoiser.schedule)

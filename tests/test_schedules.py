@@ -357,7 +357,7 @@ def test_t_at_log_snr_takes_a_batch_and_both_ends(name):
     assert t_at_log_snr(schedule, schedule.log_snr[3]).shape == ()
     for bad in (schedule.log_snr[-1] - 1, torch.tensor([0.0, math.nan])):
         if not bad.isneginf().any():  # nothing lies below zero SNR
-            with pytest.raises(ValueError, match="log_snr must be at least .*, that of t = T"):
+            with pytest.raises(ValueError, match=r"log_snr must be at least .*, that of t = T"):
                 t_at_log_snr(schedule, bad)
 
 
