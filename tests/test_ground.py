@@ -21,7 +21,7 @@ ABOVE += "explorers exercises export __main__".split()
 FLOORS = ["checks", *MATHS, *ABOVE]
 LIGHT = [*MATHS, "sde", "guidance", "data", "unet", "training", "metrics", "features"]
 HEAVY = ["matplotlib", "plotly", "ipywidgets", "anywidget", "scipy", "pandas", "sklearn", "IPython"]
-LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 950, 0.3, 2_000_000
+LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 1000, 0.3, 2_000_000
 
 
 def sources():
