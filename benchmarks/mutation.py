@@ -8,8 +8,8 @@ against the tests that are nearest to it, and the first failure ends it: the uni
 then the notebooks that import it, then the browser tests of the explorers. A break that none of them notices
 is printed as it stands: some change nothing that anyone can see.
 
-With --common OTHER, breaks are drawn from the lines that stand in both trees: the same breaks in each, so that
-two states of the tests can be compared.
+With --common OTHER, breaks are drawn from the lines that stand in both trees: the same breaks in each, so
+that two states of the tests can be compared.
 """
 
 import argparse

@@ -245,7 +245,7 @@ def sample(
     denoiser: Denoiser,
     n: int,
     sampler=ddim,
-    steps: int = 50,
+    steps: int | None = None,
     spacing: str = "trailing",
     schedule: NoiseSchedule | None = None,
     shape=None,
@@ -255,15 +255,15 @@ def sample(
 ) -> Tensor:
     """n samples in one line: `sample(pretrained.load("digits").given(3), 16)`. -> [n, *D], float32.
 
-    x_T is drawn from the prior, and `sampler` (one of SAMPLERS' functions) takes `steps` steps, or T if that
-    is less; `options` are its own. shape, that of one example, and schedule must be given where the denoiser
-    does not say them. Shows a progress bar if it is slow. Raises ValueError for n or steps below 1, and where
-    the shape is unknown.
+    x_T is drawn from the prior, and `sampler` (one of SAMPLERS' functions) takes `steps` steps, 50 unless given
+    (or T if that is less); `options` are its own. shape, that of one example, and schedule must be given where the denoiser
+    does not say them. Shows a progress bar if it is slow. Raises ValueError for n below 1, steps outside
+    1…T, and where the shape is unknown.
     """
     schedule, shape = own_schedule(denoiser, schedule), shape or getattr(denoiser, "shape", None)
     if shape is None:
         raise ValueError("shape must be given: this denoiser does not say which shape an example has")
-    times = timesteps(schedule, min(check_int(steps, "steps", 1), schedule.T), spacing)
+    times = timesteps(schedule, min(50, schedule.T) if steps is None else steps, spacing)
     x_T = p_sample_prior((check_int(n, "n", 1), *shape), schedule, generator, device)
     run = sampler(denoiser, x_T, schedule, times, generator=generator, **options)
     *_, last = tqdm(run, total=len(times) - 1, delay=2, leave=False, desc="sampling")
