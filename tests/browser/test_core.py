@@ -35,9 +35,8 @@ def root(page, jupyterlab):
     )
     open_notebook(page, jupyterlab, path)
     run_all(page)
-    root = explorer(page)
-    settled(root)
-    return root
+    explorer(page, 1)  # both views are drawn before anything is measured
+    return explorer(page)
 
 
 def test_every_control_by_keyboard(root):
@@ -83,7 +82,7 @@ def test_number_boxes_buttons_and_both_views(root, page):
     assert numbers(second) == numbers(root) == Wave(N=100, t=100).numbers
     run_cell(page, 0)  # a new object in the first cell, and nothing left of the old view
     expect(number_box(explorer(page), "N")).to_have_value("20")
-    assert page.locator(".diffusion-lab-explorer").count() == 2
+    expect(page.locator(".diffusion-lab-explorer")).to_have_count(2)
 
 
 def test_every_control_has_a_visible_label_and_a_name(root):
@@ -149,7 +148,7 @@ def test_dark_theme(page, jupyterlab, root):
         settings(jupyterlab, "apputils-extension/themes", theme="JupyterLab Dark")
         open_notebook(page, jupyterlab, "wave.ipynb")
         run_all(page)
-        settled(explorer(page))
+        explorer(page)
         dark = page.evaluate(text)
     finally:
         settings(jupyterlab, "apputils-extension/themes", theme="JupyterLab Light")

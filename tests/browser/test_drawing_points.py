@@ -10,6 +10,7 @@ from labtools import (
     open_notebook,
     points,
     run_all,
+    run_cell,
     settled,
     words,
     write_notebook,
@@ -31,8 +32,8 @@ def root(page, jupyterlab):
     cells += [f"own = OwnData(points={START}, t=141)\nown", "own"]
     open_notebook(page, jupyterlab, write_notebook(jupyterlab.root / "own_data.ipynb", *cells))
     run_all(page)
+    explorer(page, 1)  # both views are drawn before anything is measured
     root = explorer(page)
-    settled(root)
     yield root
     assert words(root, "error") == ""
     assert page.locator(".jp-Cell").count() == len(cells) and page.locator(".jp-Dialog").count() == 0
@@ -187,9 +188,7 @@ def test_a_fast_drag_ends_on_the_right_picture(root):
 
 
 def test_python_draws_too(root, page):
-    last = page.locator(".jp-CodeCell").last
-    last.locator(".cm-content").fill("own.points = [(0.25, -0.5), (-0.75, 0.125), (0, 0)]")
-    last.locator(".cm-content").press("Control+Enter")
+    run_cell(page, -1, "own.points = [(0.25, -0.5), (-0.75, 0.125), (0, 0)]")
     expect(root.locator(".pad circle")).to_have_count(4)  # and the cursor
     assert_shows(root, [(0.25, -0.5), (-0.75, 0.12), (0, 0)])
 

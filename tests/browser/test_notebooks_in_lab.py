@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from labtools import control, explorer, numbers, open_notebook, run_all, settled, words
 from nbtools import NOTEBOOKS
+from playwright.sync_api import expect
 from test_every_explorer import assert_shows, drawing, values
 
 from diffusion_lab import explorers
@@ -64,11 +65,10 @@ def test_runs_and_every_control_moves(page, jupyterlab, path):
     open_notebook(page, jupyterlab, copy)
     run_all(page)
     stored = json.dumps(notebook)
-    count = page.locator(".diffusion-lab-explorer").count()
-    assert count >= stored.count(STATE)
-    for nth in range(count):
+    roots = page.locator(".diffusion-lab-explorer")
+    expect(roots.nth(stored.count(STATE) - 1)).to_be_visible()
+    for nth in range(roots.count()):
         root = explorer(page, nth)
-        settled(root)
         cls = TITLES[root.get_attribute("aria-label")]
         for name in cls.controls:
             before, said, picture = values(root, cls), numbers(root), drawing(root)
