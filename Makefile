@@ -11,6 +11,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 BIN   := .venv/bin
 READY := .venv/.ready
+SHARE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder#  a file to each worker in turn, in the order of tests/conftest.py
 
 .PHONY: help lab test quick lint format unit nbval browser notebooks gallery train bench lock clean
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ lab: $(READY)  ## install what is missing, then open JupyterLab on your copy of 
 test: lint unit nbval browser  ## everything: style, unit tests, strict notebooks, browser (about 16 minutes on 2 cores)
 
 quick: lint  ## while you work: style, and the unit tests that take no time (two minutes on 2 cores)
-	$(BIN)/python -m pytest tests -m "not browser and not slow" -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest tests -m "not browser and not slow" $(SHARE)
 
 lint: $(READY)  ## style only (make format mends most of it)
 	$(BIN)/ruff check .
@@ -37,14 +38,14 @@ format: $(READY)  ## lay the code out and mend what can be mended
 	$(BIN)/ruff format .
 
 unit: $(READY)  ## the tests without notebooks and browser
-	$(BIN)/python -m pytest tests -m "not browser" -n $(WORKERS) --dist loadfile --durations=10
+	$(BIN)/python -m pytest tests -m "not browser" $(SHARE) --durations=10
 
 nbval: $(READY)  ## run every notebook and compare each output with the stored one
 	$(BIN)/python -m pytest notebooks -p tests.nbtools --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		-n $(WORKERS) --dist loadscope --durations=10
 
 browser: $(READY)  ## the explorers in JupyterLab, in headless Chromium
-	$(BIN)/python -m pytest tests -m browser -n $(WORKERS) --dist loadfile --durations=10
+	$(BIN)/python -m pytest tests -m browser $(SHARE) --durations=10
 
 notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store them in place
 	$(BIN)/python tests/nbtools.py $(NOTEBOOKS)

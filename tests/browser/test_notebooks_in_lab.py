@@ -78,8 +78,8 @@ def test_runs_and_every_control_moves(page, jupyterlab, path):
             assert words(root, "error") == ""
             if now.get("source") == "this run":  # which only its kernel knows
                 assert (numbers(root), drawing(root)) != (said, picture)
-            else:
-                assert_shows(root, cls, now)
+        if now.get("source") != "this run":
+            assert_shows(root, cls, now)  # had one answer on the way been lost, this would be another state
 
 
 def test_fast_mode_knows_the_cells_that_train():
