@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 BIN   := .venv/bin
 READY := .venv/.ready
-SHARE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder#  a file to each worker in turn, in the order of tests/conftest.py
+SHARE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder#  in the order of tests/conftest.py
 
 .PHONY: help lab test quick lint format unit nbval browser notebooks gallery train bench lock clean
 .DEFAULT_GOAL := help

@@ -27,17 +27,10 @@ settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
 
-# Files that take longest come first, or one worker is left with them at the end. `make quick` does without the
-# slow ones, and without single tests marked `slow`.
-SLOW = [
-    "test_quality",
-    "test_training",
-    "test_elbo_terms",
-    "test_metrics",
-    "test_sde",
-    "test_training_replay",
-]
-SLOW += ["test_sampler_race", "test_guidance_explorer", "test_sde_and_ode"]
+# Files that take longest come first, or one worker is left with them at the end. `make quick` does without
+# the slow ones, and without single tests marked `slow`.
+SLOW = ["test_quality", "test_training", "test_elbo_terms", "test_metrics", "test_sde"]
+SLOW += ["test_training_replay", "test_sampler_race", "test_guidance_explorer", "test_sde_and_ode"]
 FIRST = ["test_every_explorer", "test_notebooks_in_lab", "test_site", "test_faults", *SLOW]
 
 

@@ -55,9 +55,7 @@ for name in {LIGHT}:
 print(time.process_time() - start, *sorted(set({HEAVY}) & set(sys.modules)))
 """
     seconds = []
-    for _ in range(
-        7
-    ):  # the least of several, and of the processor's own time: others may be at work beside it
+    for _ in range(7):  # the least of several, in CPU time: others may be at work beside it
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         took, *heavy = done.stdout.split()
