@@ -97,7 +97,11 @@ def until(read, expected):
 
 
 def run_all(page: Page):
-    """Run every cell, wait for the last, and fail with the traceback if one raised."""
+    """Run every cell of a notebook that has not run, wait for the last; fail with the traceback if one raised."""
+    prompts = page.locator(".jp-CodeCell .jp-InputArea-prompt")
+    assert set(prompts.all_inner_texts()) == {"[ ]:"}, (
+        "what has run already cannot be told from what has run again"
+    )
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(
@@ -119,11 +123,15 @@ def run_cell(page: Page, nth: int = -1, code: str | None = None):
     """Run one code cell (again), as Ctrl+Enter does, perhaps with other `code` in it."""
     cell = page.locator(".jp-CodeCell").nth(nth)
     prompt = cell.locator(".jp-InputArea-prompt")
-    before = prompt.inner_text()
+    prompt.evaluate("""node => {
+        delete node.dataset.ran;
+        const look = () => { if (node.textContent.includes("*")) node.dataset.ran = true; };
+        new MutationObserver(look).observe(node, { childList: true, characterData: true, subtree: true });
+    }""")
     if code is not None:
         cell.locator(".cm-content").fill(code)
     cell.locator(".cm-content").press("Control+Enter")
-    expect(prompt).not_to_have_text(before)
+    expect(prompt).to_have_attribute("data-ran", "true")
     expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
 
 
@@ -201,12 +209,13 @@ def settled(root: Locator, then: str = "true"):
 def hold_play(page: Page):
     """From now on the button `play` starts no clock: `tick(page)` is one tick of it."""
     page.evaluate("""() => {
-        const set = globalThis.setInterval;
+        const set = globalThis.setInterval, held = Boolean(globalThis.ticks_);
         globalThis.ticks_ = [];
+        if (held) return;
         globalThis.setInterval = (f, each) => {
             if (globalThis.event?.type !== "click") return set(f, each);
             ticks_.push([f, each]);
-            return set(() => {}, 2 ** 31 - 1);
+            return -1;  // the number of no clock
         };
     }""")
 
