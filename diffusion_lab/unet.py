@@ -60,7 +60,8 @@ class _DrawFrom(TorchFunctionMode):
 class Dropout(nn.Module):
     """In training, a share p of the features become 0 and the others are divided by 1 − p.
 
-    (Srivastava et al. 2014.) `generator` says which ones, on the device of the data. Unless it is set, that is torch's global one.
+    (Srivastava et al. 2014.) `generator`, on the device of the data, says which ones: torch's global one
+    unless it is set.
     """
 
     def __init__(self, p: float):
