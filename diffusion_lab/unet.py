@@ -299,3 +299,9 @@ class ModelDenoiser:
             self.predicts
         ]
         return from_view(value, x_t, t, self.schedule)
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """That of the network's weights, in which it computes; None where it has none."""
+        weight = next(self.net.parameters(), None) if isinstance(self.net, nn.Module) else None
+        return None if weight is None else weight.dtype
