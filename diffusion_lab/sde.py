@@ -8,8 +8,8 @@ coordinates:
 
 (Song, Sohl-Dickstein et al. 2021, eq. 5 and appendix B; equation numbers without a name are from there.)
 `sde.schedule(T)` is its path as two tables, on which denoisers, samplers and the ELBO work as ever.
-`sde_samplers` follows an SDE or its ODE, and `likelihood` measures by the latter. They take any denoiser, made
-for any schedule: `on_path` asks it.
+`sde_samplers` follows an SDE or its ODE, and `likelihood` measures by the latter. Both take any denoiser,
+made for any schedule: `on_path` asks it.
 """
 
 import math
@@ -194,7 +194,5 @@ def _of_shape(value, u: Tensor, name: str) -> Tensor:
     try:
         return torch.as_tensor(value, dtype=torch.float64).expand(u.shape)
     except (TypeError, RuntimeError, ValueError):
-        shape = list(u.shape)
-        raise ValueError(
-            f"{name} must return a number, or a tensor of shape {shape}; got {value!r}"
-        ) from None
+        expected = f"{name} must return a number, or a tensor of u's shape {list(u.shape)}"
+        raise ValueError(f"{expected}; got {value!r}") from None

@@ -131,7 +131,8 @@ def reverse(name: str, steps: int, rank: int, seed: int) -> tuple[torch.Tensor, 
     times = torch.cat([times.new_tensor([first]), times[times < first]])
     starts = torch.cat([percentile([rank / 100] * N_PATHS), STARTS])
     unit, generator = torch.hypot(*process.marginal(first)), torch.Generator().manual_seed(seed)
-    run = sde_samplers.reverse_sde(DATA.denoiser(process.schedule(T)), unit * starts, process, times, generator)
+    denoiser = DATA.denoiser(process.schedule(T))
+    run = sde_samplers.reverse_sde(denoiser, unit * starts, process, times, generator)
     states = {round(T * step.t, 6): step.x for step in run} | {T: marginal(name, T)[1] * starts}
     frames = range(T, -1, -T // min(steps, T))
     x = torch.stack([states[t] for t in frames])
@@ -288,7 +289,7 @@ def code(name: str, steps: str, rank: int, seed: int, u: float) -> str:
     if u == 1:
         return "\n".join([*lines, "x = unit * starts"])
     lines += [
-        f"x = sde_samplers.probability_flow(denoiser, unit * starts[:1], process, (1, {u}))[-1]    # the green path",
+        f"x = sde_samplers.probability_flow(denoiser, unit * starts[:1], process, (1, {u}))[-1]    # green",
         f"log_p = likelihood.log_likelihood(denoiser, x, process, start={u})",
         f"times = torch.linspace(1, 0, {int(steps) + 1}, dtype=torch.float64)",
     ]
