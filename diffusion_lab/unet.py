@@ -367,6 +367,12 @@ class ModelDenoiser:
         """The shape of one example, where the network knows it."""
         return getattr(self.net, "shape", None)
 
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """That of the network's weights, in which it computes; None where it has none."""
+        weight = next(self.net.parameters(), None) if isinstance(self.net, nn.Module) else None
+        return None if weight is None else weight.dtype
+
     def __call__(self, x_t: Tensor, t) -> Prediction:
         """x_t [B, *D], any floating dtype, on the network's device; t one time or [B], real or integer."""
         check_data(x_t, "x_t", finite=False)  # Prediction looks whether what comes of it is
@@ -378,6 +384,5 @@ class ModelDenoiser:
             )
         # a tensor, since a compiled net is compiled again for every number; float32, since MPS has no float64
         time = check_t(t, self.schedule.T, real=True).float()
-        weight = next(self.net.parameters(), x_t) if isinstance(self.net, nn.Module) else x_t
-        value = self.net(x_t.to(weight.dtype), time.to(x_t.device, non_blocking=x_t.is_cuda), self.label)
+        value = self.net(x_t.to(self.dtype or x_t.dtype), time.to(x_t.device, non_blocking=x_t.is_cuda), self.label)
         return self._from_view(value.to(x_t.dtype), x_t, t, self.schedule)

@@ -164,15 +164,20 @@ def own_schedule(denoiser: Denoiser, schedule: NoiseSchedule | None = None) -> N
     return own
 
 
-def check_schedule(prediction: Prediction, schedule: NoiseSchedule) -> Prediction:
-    """The prediction; ValueError unless it is one, of a denoiser that was made for these tables."""
+def check_prediction(prediction) -> Prediction:
+    """The prediction, if it is one; otherwise a ValueError that says how to make one."""
     if not isinstance(prediction, Prediction):
         raise ValueError(
             f"denoiser must return a Prediction; it returned a {type(prediction).__name__}. A network "
             "becomes a denoiser by unet.ModelDenoiser(net, schedule, predicts=…); a function of your own "
             "returns views.Prediction.from_eps(value, x_t, t, schedule), or from_x0, from_v, from_score"
         )
-    _check_same(prediction.schedule, schedule)
+    return prediction
+
+
+def check_schedule(prediction: Prediction, schedule: NoiseSchedule) -> Prediction:
+    """The prediction; ValueError unless it is one, of a denoiser that was made for these tables."""
+    _check_same(check_prediction(prediction).schedule, schedule)
     return prediction
 
 

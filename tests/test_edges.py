@@ -1,6 +1,7 @@
 """The edges: one step, two steps, ends above 0, T = 1, odd times, bad data. Every sampler, found by name.
 
-A sampler is added to `samplers.SAMPLERS` and is covered here; so is a public function of sde.py.
+A sampler is added to `samplers.SAMPLERS` and is covered here; so is a public function of
+sde_samplers.py and of likelihood.py.
 """
 
 import inspect
@@ -13,7 +14,7 @@ from close import assert_close
 from test_samplers import GAUSS, MIXTURE, always, draw, every, seeded
 from test_schedules import PATHS, ZERO_SNR, cosine, linear
 
-from diffusion_lab import samplers, sde
+from diffusion_lab import likelihood, samplers, sde, sde_samplers
 from diffusion_lab.samplers import SAMPLERS, p_sample_prior, timesteps
 from diffusion_lab.schedules import NoiseSchedule
 from diffusion_lab.views import Prediction
@@ -259,14 +260,15 @@ def test_a_bad_clip_is_refused(sampler, clip):
 
 # ---- continuous time ---------------------------------------------------------------------------------------
 
-ON_SDES = {name: f for name, f in public(sde).items() if takes(f, "sde")}
+ON_SDES = public(sde_samplers) | public(likelihood)
+ON_SDES = {name: f for name, f in ON_SDES.items() if takes(f, "sde") and not takes(f, "predict")}
 WITH_DENOISER = [name for name, f in ON_SDES.items() if takes(f, "denoiser")]
 TIMES = {"forward_sde": [0.4, 0.9], "likelihood_path": [0.2, 1.0]}  # the others run back
 each = pytest.mark.parametrize("name", ON_SDES)
 
 
 def run(name, x, denoiser=None, process=None, **options):
-    """The last that a function of sde.py gives: a state, or numbers, or both."""
+    """The last that one of these functions gives: a state, or numbers, or both."""
     function, process = ON_SDES[name], process or sde.vp()
     x_name = next(name for name in ("x", "x0", "x_T") if takes(function, name))
     fitting = {
@@ -314,9 +316,9 @@ def test_a_guess_that_is_not_finite_is_refused_in_continuous_time(name):
     schedule = sde.vp().schedule(10)
 
     def broken(x_t, t):
-        return Prediction(x_t, t, schedule, x_t * math.nan)
+        return Prediction.from_x0(x_t * math.nan, x_t, t, schedule)
 
-    with pytest.raises(ValueError, match=r"x̂_0 at u = .* must be finite; 3"):
+    with pytest.raises(ValueError, match="value must be finite; 3"):
         run(name, torch.ones(3, 1, dtype=torch.float64), broken)
 
 

@@ -16,10 +16,10 @@ from packaging.utils import canonicalize_name
 PACKAGE = ROOT / "diffusion_lab"
 MATHS = "gaussian schedules forward views exact elbo steps samplers".split()
 # Each floor stands on the ones before it and knows nothing of those after.
-ABOVE = "sde guidance data unet recipe checkpoints training metrics pretrained features replay".split()
-ABOVE += "explorers exercises export __main__".split()
+ABOVE = "sde sde_samplers likelihood guidance data unet recipe checkpoints training metrics".split()
+ABOVE += "pretrained features replay explorers exercises export __main__".split()
 FLOORS = ["checks", *MATHS, *ABOVE]
-LIGHT = [*MATHS, "sde", "guidance", "data", "unet", "training", "metrics", "features"]
+LIGHT = [*MATHS, *"sde sde_samplers likelihood guidance data unet training metrics features".split()]
 HEAVY = ["matplotlib", "plotly", "ipywidgets", "anywidget", "scipy", "pandas", "sklearn", "IPython"]
 LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 1000, 0.3, 2_000_000
 

@@ -11,26 +11,23 @@ from scipy import stats
 from test_samplers import draw, scaled, seeded
 from test_schedules import PATHS
 
-from diffusion_lab import sde as module
+from diffusion_lab import likelihood, sde_samplers
 from diffusion_lab.exact import GaussianMixture
 from diffusion_lab.gaussian import Gaussian
+from diffusion_lab.guidance import classifier_free
+from diffusion_lab.likelihood import likelihood_path, log_likelihood, ode_elbo
 from diffusion_lab.samplers import ddim
 from diffusion_lab.schedules import linear
-from diffusion_lab.sde import (
+from diffusion_lab.sde import SDE, straight, sub_vp, ve, vp
+from diffusion_lab.sde_samplers import (
     annealed_langevin,
     forward_sde,
-    likelihood_path,
-    log_likelihood,
-    ode_elbo,
     predictor_corrector,
     probability_flow,
     reverse_sde,
-    straight,
-    sub_vp,
-    ve,
-    vp,
 )
 from diffusion_lab.unet import MLP, ModelDenoiser
+from diffusion_lab.views import named
 
 SDES = {"vp": vp(), "sub-vp": sub_vp(), "ve": ve(), "straight": straight()}
 each_sde = pytest.mark.parametrize("sde", SDES.values(), ids=SDES)
@@ -80,6 +77,45 @@ def test_drift_and_diffusion_are_those_of_the_path(sde):
     a = sde.drift(torch.ones(50, 1, dtype=torch.float64), u.detach())[:, 0]
     assert_close(signal_rate, a * signal.detach())
     assert_close(variance_rate, (2 * a * sigma**2 + sde.diffusion(u.detach()) ** 2).detach())
+
+
+@each_sde
+def test_rates_are_the_derivatives_of_the_path_up_to_zero_snr(sde):
+    u = torch.tensor([1e-6, 0.01, 0.5, 0.99, 1 - 1e-9, 1.0], dtype=torch.float64, requires_grad=True)
+    for rate, value in zip(sde.rates(u.detach()), sde.path(u), strict=True):
+        (derivative,) = torch.autograd.grad((value + 0 * u).sum(), u)
+        assert_close(rate, derivative, rtol=1e-8, atol=1e-12)
+
+
+def test_coefficients_that_never_change_may_be_plain_numbers():
+    """Brownian motion, dx = 1.2 dw: what its ODE and its SDE do to Gaussian data is known."""
+    brown = SDE("brown", a=lambda u: 0.0, g=lambda u: 1.2, path=lambda u: (1.0, 1.2 * u.sqrt()))
+    x, u = draw(3, 1), torch.tensor([0.1, 0.5, 1.0], dtype=torch.float64)
+    assert torch.equal(brown.diffusion(u), torch.full((3,), 1.2, dtype=torch.float64))
+    assert torch.equal(brown.drift(x, u), 0 * x)
+    assert (brown.schedule(7).signal == 1).all()
+    denoiser, end = NORMAL.denoiser(brown.schedule(10)), at(NORMAL, brown, 1)
+    x = probability_flow(denoiser, NORMAL.means + 0.5 * x, brown, (0, 1))[-1]
+    assert_close(x, end.means + end.var.sqrt() * draw(3, 1), rtol=1e-6, atol=1e-6)
+    *_, x = forward_sde(NORMAL.sample(4000, seeded()), brown, [0, 0.5, 1], seeded(1))
+    assert ks(x, end) < 2 / math.sqrt(4000)
+    *_, step = reverse_sde(denoiser, x, brown, torch.linspace(1, 0, 101), seeded(2))
+    assert ks(step.x, NORMAL) < 2 / math.sqrt(4000)
+    *_, step = annealed_langevin(denoiser, x, brown, [0.5], 10, generator=seeded(3))
+    assert ks(step.x, at(NORMAL, brown, 0.5)) < 2 / math.sqrt(4000)
+
+
+@pytest.mark.parametrize("wrong", [None, "much", [[1.0, 2.0]], torch.ones(2)], ids=str)
+def test_coefficients_that_are_none_are_refused(wrong):
+    odd = SDE("odd", a=lambda u: wrong, g=lambda u: wrong, path=lambda u: (1.0, wrong))
+    with pytest.raises(ValueError, match=r"g must return a number, or a tensor of u's shape \[\]; got"):
+        odd.diffusion(0.5)
+    with pytest.raises(ValueError, match=r"a must return a number, or a tensor of u's shape \[3\]; got"):
+        odd.drift(draw(3, 1), torch.full((3,), 0.5))
+    with pytest.raises(ValueError, match="path must return a number"):
+        odd.schedule(2)
+    with pytest.raises(ValueError, match="path must return signal and sigma, a pair"):
+        SDE("odd", odd.a, odd.g, lambda u: wrong).marginal(0.5)
 
 
 @each_sde
@@ -138,7 +174,7 @@ class Impulses:
         self.start = torch.zeros(draws + 2, 1, dtype=torch.float64)
         self.start[1] = 1
         self.drawn = 0
-        monkeypatch.setattr(module, "noise_like", self)
+        monkeypatch.setattr(sde_samplers, "noise_like", self)
 
     def __call__(self, x, generator=None):
         noise = torch.zeros_like(x)
@@ -213,7 +249,7 @@ def test_the_corrector_moves_by_r_times_the_length_of_its_noise(r, monkeypatch):
     for noises, corrector_steps in (([0], 0), ([0, 0], 1), ([0, 1], 1)):
         draws = iter(noises)
         monkeypatch.setattr(
-            module, "noise_like", lambda x, g=None, draws=draws: torch.full_like(x, next(draws))
+            sde_samplers, "noise_like", lambda x, g=None, draws=draws: torch.full_like(x, next(draws))
         )
         (step,) = predictor_corrector(denoiser, x, sde, [0.6, 0.5], corrector_steps, r)
         ends.append(step.x)
@@ -326,6 +362,68 @@ def test_ddim_on_the_sdes_schedule_tends_to_the_ode(sde):
     truth = probability_flow(denoiser, x, sde)[-1]
     errors = [(end - truth).abs().mean().item() for end in ends]
     assert errors[-1] < 0.01 and errors[0] / errors[1] == pytest.approx(2, rel=0.2)
+
+
+def evaluations(monkeypatch):
+    """A list that grows with every evaluation of a field by the solver."""
+    seen, solve = [], sde_samplers.solve
+
+    def counting(field, *arguments):
+        return solve(lambda u, y: seen.append(u) or field(u, y), *arguments)
+
+    for module in (sde_samplers, likelihood):
+        monkeypatch.setattr(module, "solve", counting)
+    return seen
+
+
+@each_sde
+@pytest.mark.parametrize("says", [True, False], ids=["schedule known", "schedule asked for"])
+def test_the_field_costs_one_call_of_the_denoiser(sde, says, monkeypatch):
+    schedule, seen = sde.schedule(20), evaluations(monkeypatch)
+    for run in (probability_flow, log_likelihood):
+        denoiser = counted(SPACE.denoiser(schedule))
+        denoise = named(denoiser, schedule) if says else denoiser
+        run(denoise, SPACE.sample(5, seeded()), sde, rtol=1e-4, atol=1e-4)
+        assert denoiser.calls == len(seen) + (not says) > 20
+        seen.clear()
+
+
+# How close the solver must come is chosen by the digits there are: (denoiser, x's dtype) -> tolerance
+NET = ModelDenoiser(MLP(dim=3), PATHS["cosine"](100), predicts="v")
+DOUBLE = ModelDenoiser(MLP(dim=3).double(), PATHS["cosine"](100), predicts="v")
+DIGITS = {
+    "exact": (SPACE.denoiser(PATHS["cosine"](100)), torch.float64, 1e-8),
+    "exact, data in float32": (SPACE.denoiser(PATHS["cosine"](100)), torch.float32, 1e-4),
+    "network": (NET, torch.float32, 1e-4),
+    "network, data in float64": (NET, torch.float64, 1e-4),
+    "guided network": (classifier_free(NET, NET, 2.0), torch.float64, 1e-4),
+    "network in float64": (DOUBLE, torch.float64, 1e-8),
+    "network in float64, data in float32": (DOUBLE, torch.float32, 1e-4),
+}
+
+
+@pytest.mark.parametrize(("denoiser", "dtype", "tolerance"), DIGITS.values(), ids=DIGITS)
+def test_tolerances_are_those_of_the_dtype(denoiser, dtype, tolerance, monkeypatch):
+    x, seen = SPACE.sample(3, seeded()).to(dtype), evaluations(monkeypatch)
+    start = 0.2  # further down, an untrained network keeps a solver busy
+    for run in (
+        lambda **options: probability_flow(denoiser, x, vp(), (start, 1), **options),
+        lambda **options: log_likelihood(denoiser, x, vp(), start=start, **options),
+    ):
+        counts = {}
+        for name, options in {"unsaid": {}} | {
+            wish: dict(rtol=wish, atol=wish) for wish in (1e-8, 1e-4)
+        }.items():
+            seen.clear()
+            run(**options)
+            counts[name] = len(seen)
+        assert counts["unsaid"] == counts[tolerance] and 2 * counts[1e-4] < counts[1e-8], counts
+
+
+def test_half_precision_is_solved_as_far_as_it_goes():
+    net = ModelDenoiser(MLP(dim=3).bfloat16(), PATHS["cosine"](100), predicts="v")
+    assert sde_samplers.tolerance(net, draw(2, 3)) == 1e-2
+    assert probability_flow(net, draw(2, 3), vp(), (0.9, 0.1))[-1].isfinite().all()
 
 
 # ---- likelihood --------------------------------------------------------------------------------------------
@@ -449,6 +547,20 @@ def test_one_and_two_steps_yield_as_many_states_and_count_every_call(sde, times)
     assert len(list(forward_sde(draw(5, 1), sde, sorted(times)))) == len(times) - 1
 
 
+@pytest.mark.parametrize("sampler", [reverse_sde, predictor_corrector, annealed_langevin])
+def test_a_denoiser_that_names_its_schedule_is_not_asked_for_it(sampler):
+    schedule = vp().schedule(10)
+    found = []
+    for names in (True, False):
+        denoiser = counted(LINE.denoiser(schedule))
+        denoiser = named(denoiser, schedule) if names else denoiser
+        steps = list(sampler(denoiser, draw(5, 1), vp(), [0.9, 0.5, 0.2], generator=seeded()))
+        assert denoiser.calls == steps[-1].calls
+        found.append(steps)
+    assert [step.calls + 1 for step in found[0]] == [step.calls for step in found[1]]
+    assert torch.equal(found[0][-1].x, found[1][-1].x)
+
+
 @each_sde
 def test_the_step_to_the_data_draws_nothing(sde):
     (a,), (b,) = (
@@ -527,6 +639,20 @@ def test_a_prediction_of_nan_is_an_error_and_not_a_result():
     ):
         with pytest.raises(ValueError, match="value must be finite"):
             run(scaled(math.nan, linear(10)))
+
+
+@pytest.mark.parametrize("raw", [MLP(dim=1), lambda x_t, t: x_t], ids=["network", "function"])
+def test_what_is_no_denoiser_is_told_how_to_become_one(raw):
+    x = draw(3, 1).float()
+    for attempt in (
+        lambda: next(reverse_sde(raw, x, vp(), [0.9, 0.5])),
+        lambda: next(predictor_corrector(raw, x, vp(), [0.9, 0.5])),
+        lambda: next(annealed_langevin(raw, x, vp(), [0.9])),
+        lambda: probability_flow(raw, x, vp()),
+        lambda: log_likelihood(raw, x, vp()),
+    ):
+        with pytest.raises(ValueError, match=r"it returned a Tensor\. A network becomes a denoiser by"):
+            attempt()
 
 
 def test_zero_terminal_snr_is_fine_for_the_ode_and_an_error_for_the_sde():

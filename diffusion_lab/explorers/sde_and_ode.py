@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .. import sde
+from .. import likelihood, sde, sde_samplers
 from ..exact import GaussianMixture
 from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, text
 from .figures import colored, layout, on, panel, span, title
@@ -114,8 +114,8 @@ def ode(name: str) -> Flow:
     up, options = torch.arange(T + 1) / T, dict(rtol=1e-6, atol=1e-6)
     q, units = zip(*(marginal(name, t) for t in range(T + 1)), strict=True)
     x_T = units[-1] * torch.cat([STARTS, percentile([rank / 100 for rank in RANKS])])
-    down = sde.probability_flow(denoiser, x_T, process, up.flip(0), **options)
-    x, by_ode = sde.likelihood_path(denoiser, down[-1, N:], process, up, **options)
+    down = sde_samplers.probability_flow(denoiser, x_T, process, up.flip(0), **options)
+    x, by_ode = likelihood.likelihood_path(denoiser, down[-1, N:], process, up, **options)
     exact, below = (
         torch.stack([f(q[t], x[t]) for t in range(T + 1)]) for f in (GaussianMixture.log_prob, distribution)
     )
@@ -131,7 +131,8 @@ def reverse(name: str, steps: int, rank: int, seed: int) -> tuple[torch.Tensor, 
     times = torch.cat([times.new_tensor([first]), times[times < first]])
     starts = torch.cat([percentile([rank / 100] * N_PATHS), STARTS])
     unit, generator = torch.hypot(*process.marginal(first)), torch.Generator().manual_seed(seed)
-    run = sde.reverse_sde(DATA.denoiser(process.schedule(T)), unit * starts, process, times, generator)
+    denoiser = DATA.denoiser(process.schedule(T))
+    run = sde_samplers.reverse_sde(denoiser, unit * starts, process, times, generator)
     states = {round(T * step.t, 6): step.x for step in run} | {T: marginal(name, T)[1] * starts}
     frames = range(T, -1, -T // min(steps, T))
     x = torch.stack([states[t] for t in frames])
@@ -274,7 +275,7 @@ def code(name: str, steps: str, rank: int, seed: int, u: float) -> str:
     first = FIRST.get(name, 1.0)
     lines = [
         "import torch",
-        "from diffusion_lab import sde",
+        "from diffusion_lab import likelihood, sde, sde_samplers",
         "from diffusion_lab.exact import GaussianMixture",
         "",
         f"means = torch.tensor({DATA.means.tolist()}, dtype=torch.float64)",
@@ -288,8 +289,8 @@ def code(name: str, steps: str, rank: int, seed: int, u: float) -> str:
     if u == 1:
         return "\n".join([*lines, "x = unit * starts"])
     lines += [
-        f"x = sde.probability_flow(denoiser, unit * starts[:1], process, (1, {u}))[-1]    # the green path",
-        f"log_p = sde.log_likelihood(denoiser, x, process, start={u})",
+        f"x = sde_samplers.probability_flow(denoiser, unit * starts[:1], process, (1, {u}))[-1]    # green",
+        f"log_p = likelihood.log_likelihood(denoiser, x, process, start={u})",
         f"times = torch.linspace(1, 0, {int(steps) + 1}, dtype=torch.float64)",
     ]
     if first < 1:
@@ -299,7 +300,7 @@ def code(name: str, steps: str, rank: int, seed: int, u: float) -> str:
         ]
     lines += [
         f"generator = torch.Generator().manual_seed({seed})",
-        "run = sde.reverse_sde(denoiser, unit * starts, process, times, generator)",
+        "run = sde_samplers.reverse_sde(denoiser, unit * starts, process, times, generator)",
         "states = {round(step.t, 6): step.x for step in run}",
         f"paths, crowd = states[{u}].split([{N_PATHS}, {N}])    # the SDE",
     ]
