@@ -71,8 +71,8 @@ class GaussianMixture:
         """One Gaussian per class, by maximum likelihood: the mean and covariance of each class.
 
         x [N, *D]; label [N] (a tensor, an array or a list), component k fits x[label == k], k in 0…K − 1
-        (all one class unless given). `ridge` is added to every variance, since a pixel that never changes has none. Raises ValueError for
-        a class without any example.
+        (all one class unless given). `ridge` is added to every variance, since a pixel that never changes has
+        none. Raises ValueError for a class without any example.
         """
         check_data(x, "x")
         if x.ndim < 2:
@@ -159,11 +159,11 @@ class GaussianMixture:
         return named(denoise, schedule, self.means.shape[1:])
 
     def posterior_covariance(self, x_t: Tensor, t, schedule: NoiseSchedule) -> Tensor:
-        """Cov[x_0|x_t], over the flattened data: [B, *D] -> [B, D, D]. How sure the best guess is.
+        """Cov[x_0|x_t], how sure the best guess is: [B, *D] -> [B, D, D], over the flattened data.
 
-        Given component k it is sigma² Σ_k (signal² Σ_k + sigma² I)⁻¹; to the average of these comes the
-        covariance of the components' guesses. It equals sigma²/signal² (I + sigma² ∇² log q_t(x_t)), Tweedie's
-        formula one order on. t in 0…T, real t too, one time or [B].
+        Given component k it is sigma² Σ_k (signal² Σ_k + sigma² I)⁻¹, and to the average of these comes the
+        covariance of the components' guesses. Equal to sigma²/signal² (I + sigma² ∇² log q_t(x_t)), Tweedie's
+        formula of the second order. t in 0…T, real t too, one time or [B].
         """
         log_joint, deviation, var, signal, sigma = self._components_at(x_t, t, schedule)
         p, own = log_joint.softmax(1), self.var.to(x_t)
@@ -259,7 +259,7 @@ class Empirical:
         return log_sum - math.log(len(self.data)) - D / 2 * math.log(2 * math.pi * self.std**2)
 
     def log_posterior(self, x: Tensor) -> Tensor:
-        """log p(n|x) in nats, of each example n (Bayes): [B, *D] -> [B, N]. Raises ValueError without a blur."""
+        """log p(n|x) in nats, of each example y_n (Bayes): [B, *D] -> [B, N]. ValueError without a blur."""
         return torch.cat([weights.log_softmax(1) for weights in self._blurred(x)]).to(x.dtype)
 
     def score(self, x: Tensor) -> Tensor:

@@ -72,6 +72,4 @@ def kl(p: Gaussian, q: Gaussian) -> Tensor:
 
 def _check_batch(x: Tensor, name: str) -> None:
     if x.ndim == 0:
-        raise ValueError(
-            f"{name} must be a batch [B, *D], to be summed over D; got the single number {x.item()}"
-        )
+        raise ValueError(f"{name} must be a batch [B, *D]; got one number, {x.item()}")

@@ -68,7 +68,7 @@ def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float
 
 
 def density_coverage(real: Tensor, generated: Tensor, k: int = 5) -> tuple[float, float]:
-    """In how many of the real points' balls a generated one lies, over k; and the share of balls that hold one.
+    """How many real points' balls a generated one lies in, over k; and the share of balls that hold one.
 
     (Naeem et al. 2020.) real [N, F], more than k rows, generated [M, F], at least 1. The balls are those of
     `precision_recall`, but around the real points only, so that an outlier among the generated ones covers
@@ -92,10 +92,10 @@ def _radius(x: Tensor, k: int) -> Tensor:
 def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
     """E k(x, x') + E k(y, y') − 2 E k(x, y): squared maximum mean discrepancy.
 
-    (Gretton et al. 2012, lemma 6.) a [N, F], b [M, F], at least 2 rows each. The kernel k is (x·y/F + 1)³, which makes it the kernel
-    Inception distance (Bińkowski et al. 2018), or, given a width, exp(−‖x − y‖²/(2 width²)). The pairs of a
-    row with itself are left out, so it is unbiased at every N: for equal distributions its mean is 0, and
-    half of the time it is negative or nearly so.
+    (Gretton et al. 2012, lemma 6.) a [N, F], b [M, F], at least 2 rows each. The kernel k is (x·y/F + 1)³,
+    which makes it the kernel Inception distance (Bińkowski et al. 2018), or, given a width, exp(−‖x − y‖²/(2
+    width²)). The pairs of a row with itself are left out, so it is unbiased at every N: for equal
+    distributions its mean is 0, and half of the time it is negative or nearly so.
     """
     if width is not None and not (math.isfinite(width) and width > 0):
         raise ValueError(f"width must be None or a finite number above 0; got {width!r}")
@@ -128,10 +128,10 @@ def memorisation(samples: Tensor, train: Tensor, held_out: Tensor) -> Memorisati
     """Are samples nearer to the training examples than held-out data is? (Meehan, Chaudhuri & Dasgupta 2020.)
 
     samples [N, F], train [M, F], held_out [L, F], pixels or features, compared in Euclidean distance to the
-    nearest row of train. `nearer` is 1 − their Δ_T, which counts the sample that is *farther*: the Mann–Whitney U of
-    the held-out distances divided by N·L, equal distances counting half. It is unbiased in N and L, and with equal distributions its standard deviation is √((N + L + 1)/(12
-    N L)). `ratio` says how much. Far-off samples hide copies in a mean: look at both. Blur lowers
-    the distance as well, without any copying.
+    nearest row of train. `nearer` is 1 − their Δ_T, which counts the sample that is *farther*: the
+    Mann–Whitney U of the held-out distances over N·L, equal distances counting half. It is unbiased in N and
+    L, and with equal distributions its standard deviation is √((N + L + 1)/(12 N L)). `ratio` says how much.
+    Far-off samples hide copies in a mean: look at both. Blur lowers the distance as well, without copying.
     """
     samples, train = _pair(samples, train, "samples", "train", least=1)
     held_out, _ = _pair(held_out, train, "held_out", "train", least=1)
