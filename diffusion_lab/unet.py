@@ -383,6 +383,6 @@ class ModelDenoiser:
                 stacklevel=2,
             )
         # a tensor, since a compiled net is compiled again for every number; float32, since MPS has no float64
-        time = check_t(t, self.schedule.T, real=True).float()
-        value = self.net(x_t.to(self.dtype or x_t.dtype), time.to(x_t.device, non_blocking=x_t.is_cuda), self.label)
+        time = check_t(t, self.schedule.T, real=True).float().to(x_t.device, non_blocking=x_t.is_cuda)
+        value = self.net(x_t.to(self.dtype or x_t.dtype), time, self.label)
         return self._from_view(value.to(x_t.dtype), x_t, t, self.schedule)
