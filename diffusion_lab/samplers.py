@@ -255,10 +255,10 @@ def sample(
 ) -> Tensor:
     """n samples in one line: `sample(pretrained.load("digits").given(3), 16)`. -> [n, *D], float32.
 
-    x_T is drawn from the prior, and `sampler` (one of SAMPLERS' functions) takes `steps` steps, 50 unless given
-    (or T if that is less); `options` are its own. shape, that of one example, and schedule must be given where the denoiser
-    does not say them. Shows a progress bar if it is slow. Raises ValueError for n below 1, steps outside
-    1…T, and where the shape is unknown.
+    x_T is drawn from the prior, and `sampler` (one of SAMPLERS' functions) takes `steps` steps: 50 unless
+    given, or T if that is less. `options` are its own. shape, that of one example, and schedule must be given
+    where the denoiser does not say them. Shows a progress bar if it is slow. Raises ValueError for n below 1,
+    for steps outside 1…T, and where the shape is unknown.
     """
     schedule, shape = own_schedule(denoiser, schedule), shape or getattr(denoiser, "shape", None)
     if shape is None:

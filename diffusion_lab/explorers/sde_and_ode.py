@@ -134,21 +134,13 @@ def solved(name: str) -> dict:
     """The ODE's way from u = 1 to 0, from STARTS and RANKS, and log p_u along the latter, as `ode` reads it."""
     process, denoiser = SDES[name], DATA.denoiser(SDES[name].schedule(T))
     up, options = torch.arange(T + 1) / T, dict(rtol=1e-6, atol=1e-6)
-<<<<<<< HEAD
-    q, units = zip(*(marginal(name, t) for t in range(T + 1)), strict=True)
-    x_T = units[-1] * torch.cat([STARTS, percentile([rank / 100 for rank in RANKS])])
-    down = sde_samplers.probability_flow(denoiser, x_T, process, up.flip(0), **options)
-    x, by_ode = likelihood.likelihood_path(denoiser, down[-1, N:], process, up, **options)
-    exact, below = (
-        torch.stack([f(q[t], x[t]) for t in range(T + 1)]) for f in (GaussianMixture.log_prob, distribution)
-=======
     densities, units = zip(*(marginal(name, t) for t in range(T, -1, -1)), strict=True)
     x_T = units[0] * torch.cat([STARTS, percentile([rank / 100 for rank in RANKS])])
-    down = sde.probability_flow(denoiser, x_T, process, up.flip(0), **options)
-    x, by_ode = (part.flip(0) for part in sde.likelihood_path(denoiser, down[-1, N:], process, up, **options))
+    down = sde_samplers.probability_flow(denoiser, x_T, process, up.flip(0), **options)
+    path = likelihood.likelihood_path(denoiser, down[-1, N:], process, up, **options)
+    x, by_ode = (part.flip(0) for part in path)
     spreads = torch.tensor(
         [spread(*each) for each in zip(densities, down[:, :N], strict=True)], dtype=torch.float64
->>>>>>> explorers
     )
     counts = [N * BIN * histogram(x / unit) for x, unit in zip(down[:, :N], units, strict=True)]
     gap = by_ode - torch.stack([q.log_prob(x) for q, x in zip(densities, x, strict=True)])
