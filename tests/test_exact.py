@@ -435,7 +435,7 @@ def test_the_ideal_denoiser_is_the_softmax_of_squared_differences(t, dtype):
 
 
 def test_the_posterior_of_the_examples_is_that_of_a_mixture_of_them():
-    mixture, x = GaussianMixture(MEANS, torch.full((3,), 0.3).double()), draw(20, 2)
+    mixture, x = GaussianMixture(MEANS, torch.full((3,), 0.3, dtype=torch.float64)), draw(20, 2)
     assert_close(Empirical(MEANS, 0.3).log_posterior(x), mixture.log_posterior(x))
 
 
