@@ -100,6 +100,8 @@ def elbo(
     if decoder == "discretized":
         x0 = check_levels(x0, levels)
     x0 = x0.to(torch.promote_types(x0.dtype, torch.float32))
+    if noise is not None:
+        noise = check_data(noise, "noise", x0.shape).to(torch.promote_types(noise.dtype, torch.float32))
     table = reverse_variance(schedule, variance)
 
     start = Gaussian(x0.new_zeros(()), schedule.signal[-1] ** 2 + schedule.sigma[-1] ** 2)

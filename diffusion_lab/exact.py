@@ -221,7 +221,7 @@ class Empirical:
     Squared distances are ‖x‖² − 2x·y + ‖y‖², a matrix product, in float64 (in float32 the differences are
     lost at low noise). Where float64 loses them too, at a std below some 1e-5 of the data's norm, and on
     devices without float64, they are sums of squared differences, which takes several times as long.
-    Everything goes in pieces that need some 200 MB whatever N is.
+    Everything goes in pieces that need some 250 MB whatever N is.
     """
 
     PIECE = 2**23  # log-weights (float64) held at a time

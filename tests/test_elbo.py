@@ -12,7 +12,15 @@ from scipy import stats
 from test_schedules import PATHS, any_path, cosine, linear
 from torch.distributions import Normal, kl_divergence
 
-from diffusion_lab.elbo import NegativeELBO, discretized_log_prob, elbo, simple_loss, simple_weights
+from diffusion_lab.elbo import (
+    NegativeELBO,
+    check_levels,
+    discretized_log_prob,
+    elbo,
+    reverse_variance,
+    simple_loss,
+    simple_weights,
+)
 from diffusion_lab.exact import GaussianMixture
 from diffusion_lab.forward import q_posterior
 from diffusion_lab.views import Prediction
@@ -36,7 +44,7 @@ def always(x0, schedule):
     return lambda x_t, t: Prediction.from_x0(x0, x_t, t, schedule)
 
 
-def the_best(schedule):
+def the_best(schedule, MEAN=MEAN, STD=STD):
     """The optimal denoiser for the Gaussian data, and the variance of x_{t−1} given x_t, by regression.
 
     x_{t−1} is drawn from q(x_{t−1}|x_t, x_0) with x_0 as uncertain as it is once x_t is known, so it has the
@@ -54,7 +62,7 @@ def the_best(schedule):
     return denoiser, table
 
 
-def expected_total(denoiser, schedule, variance):
+def expected_total(denoiser, schedule, variance, MEAN=MEAN, STD=STD):
     """E[−ELBO] over data and noise, by Gauss–Hermite quadrature: every term is a quadratic in both."""
     x0, noise = (n.reshape(-1, 1) for n in torch.meshgrid(MEAN + STD * NODES, NODES, indexing="ij"))
     weights = (WEIGHTS[:, None] * WEIGHTS).flatten()
@@ -84,6 +92,24 @@ def test_any_other_variance_costs_more(name):
     least = expected_total(denoiser, schedule, best)
     for worse in ("small", "large", 1.1 * best, 0.9 * best):
         assert expected_total(denoiser, schedule, worse) > least + 1e-4
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_beta_is_right_for_unit_gaussian_data_only_where_the_variance_is_preserved(name):
+    """−ELBO = H(N(0, 1)): the prior is then exact. Elsewhere β_t V_{t−1}/V_t is, V = signal² + sigma²."""
+    schedule, unit = PATHS[name](40), {"MEAN": 0.0, "STD": 1.0}
+    entropy = Normal(torch.tensor(0.0).double(), 1.0).entropy()
+    V = schedule.signal**2 + schedule.sigma**2
+    right = reverse_variance(schedule, "large").clone()
+    right[1:] *= V[:-1] / V[1:]
+    denoiser, best = the_best(schedule, **unit)
+    assert_close(right, best)
+    assert_close(expected_total(denoiser, schedule, right, **unit), entropy)
+    excess = expected_total(denoiser, schedule, "large", **unit) - entropy
+    if (V - 1).abs().max() < 1e-9:
+        assert_close(excess, torch.tensor(0.0).double())
+    else:
+        assert excess > 0.01
 
 
 def test_any_other_mean_costs_more():
@@ -182,6 +208,44 @@ def test_noise_is_drawn_anew_at_every_t_and_a_seed_repeats_it():
     elbo(spy, x0, schedule)
     assert len(seen) == 10
     assert all((a - b).abs().min() > 0 for a, b in pairwise(seen))
+
+
+def test_several_draws_have_the_standard_error_that_the_docstring_gives():
+    schedule, x0, k, g = cosine(8), draw(50, 3), 40, torch.Generator().manual_seed(0)
+    network = a_network(schedule)
+    totals = elbo(network, x0.repeat_interleave(k, 0), schedule, generator=g).total.reshape(-1, k)
+    mean, error = totals.mean(1), totals.std(1) / k**0.5
+    truth = (
+        elbo(network, x0.repeat_interleave(4000, 0), schedule, generator=g).total.reshape(-1, 4000).mean(1)
+    )
+    z = (mean - truth) / error
+    assert z.abs().max() < 5 and z.std().item() == pytest.approx(1, abs=0.35)
+
+
+@pytest.mark.parametrize("decoder", ["gaussian", "discretized"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_data_gets_the_elbo_of_its_values(dtype, decoder):
+    """In half precision the difference of two means, which a KL is made of, would be rounding."""
+    mixture, schedule = GaussianMixture(torch.tensor([[-0.5], [0.6]]).double(), [0.2, 0.1]), cosine(100)
+    x0 = grid(17).repeat(20).reshape(-1, 1)
+    x0, noise = x0.to(dtype), draw(len(x0), 1).to(dtype)
+    asked = {"decoder": decoder, "levels": 17, "variance": "large"}
+    half = elbo(mixture.denoiser(schedule), x0, schedule, noise=noise, **asked)
+    full = elbo(mixture.denoiser(schedule), x0.double(), schedule, noise=noise.double(), **asked)
+    assert half.total.dtype == torch.float32
+    assert_close(half.total.double(), full.total, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_levels_are_known_in_every_precision(levels, dtype):
+    x = grid(levels)
+    found = check_levels(x.to(dtype), levels)
+    assert found.dtype == (dtype if dtype in (torch.float32, torch.float64) else torch.float32)
+    assert_close(found.double(), x, rtol=0, atol=1e-7)
+    between = (x[:1] + x[1:2]) / 2
+    with pytest.raises(ValueError, match=f"x0 must lie on {levels} levels"):
+        check_levels(between.to(dtype), levels)
 
 
 def test_the_small_variance_has_no_clamped_zero_at_t_1():
@@ -326,6 +390,13 @@ N = a_network(S)
         (lambda: elbo(N, X, S, decoder="discretized"), "x0 must lie on 256 levels"),
         (lambda: elbo(N, X + 0.1, S, decoder="discretized", levels=17), "x0 must lie on 17 levels"),
         (lambda: elbo(N, X + 2, S, decoder="discretized", levels=17), "x0 must lie on 17 levels"),
+        (
+            lambda: check_levels(X.bfloat16(), 1000),
+            "x0 must be in float32: torch.bfloat16 does not tell 1000",
+        ),
+        (lambda: elbo(lambda x, t: x, X, S), "denoiser must return a Prediction; it returned a Tensor"),
+        (lambda: simple_loss(lambda x, t: x, X, 2, S), "denoiser must return a Prediction"),
+        (lambda: elbo(N, X, S, generator=0), "generator must be None or a torch.Generator"),
         (lambda: elbo(N, X, S, noise=torch.zeros(3)), "noise must have shape"),
         (lambda: simple_loss(N, X, 0, S), "t must lie in 1…5"),
         (lambda: simple_loss(N, X, 2.5, S), "t must be an integer"),

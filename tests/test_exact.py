@@ -410,7 +410,7 @@ def test_the_answer_does_not_depend_on_the_size_of_the_pieces(monkeypatch, piece
 @pytest.mark.parametrize("D", [2, 64])
 @pytest.mark.parametrize("std", [1e-9, 1e-7, 1e-5, 1e-4, 1e-2, 1.0])
 def test_log_prob_is_right_however_narrow_the_blur(std, D):
-    """The expansion ‖x‖² − 2x·y + ‖y‖² is off by 0.3 nats at a std of 1e-7 in 64 dimensions."""
+    """In float64 ‖x‖² − 2x·y + ‖y‖² would be off by two nats at a std of 1e-7 in 64 dimensions."""
     y = draw(40, D)
     x = y[:10] + std * draw(10, D, seed=1)
     squares = ((x[:, None].numpy().astype(np.longdouble) - y.numpy()) ** 2).sum(2)
@@ -435,7 +435,7 @@ def test_the_ideal_denoiser_is_the_softmax_of_squared_differences(t, dtype):
 
 
 def test_the_posterior_of_the_examples_is_that_of_a_mixture_of_them():
-    mixture, x = GaussianMixture(MEANS, torch.full((3,), 0.3).double()), draw(20, 2)
+    mixture, x = GaussianMixture(MEANS, torch.full((3,), 0.3, dtype=torch.float64)), draw(20, 2)
     assert_close(Empirical(MEANS, 0.3).log_posterior(x), mixture.log_posterior(x))
 
 

@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from diffusion_lab import data, features
 from diffusion_lab.metrics import (
+    density_coverage,
     distances,
     frechet_distance,
     inception_score,
@@ -142,6 +143,41 @@ def test_precision_and_recall_change_places_with_the_sets(n, m, k, seed):
     assert precision_recall(generated, real, k) == (recall, precision)
     more = precision_recall(real, generated, k + 1) if min(n, m) > k + 1 else (1, 1)
     assert more[0] >= precision and more[1] >= recall, "larger balls hold no less"
+
+
+# Density and coverage
+
+
+def test_density_and_coverage_of_sets_on_a_line():
+    # spacing 1 and k = 2: inner balls have radius 1, the two outer ones 2, and their rims are outside
+    real = torch.arange(10.0)[:, None]
+    density, coverage = density_coverage(real, torch.tensor([[0.5], [0.5], [4.0], [30.0]]), k=2)
+    # in the balls of 0, 1; the same; of 4 alone; of none
+    assert density == pytest.approx((2 + 2 + 1 + 0) / (2 * 4)) and coverage == pytest.approx(3 / 10)
+    # -1.5 is in the ball of 0 alone, 10.5 in that of 9: precision forgives what density does not
+    assert density_coverage(real, torch.tensor([[-1.5], [10.5]]), k=2) == pytest.approx((1 / 2, 2 / 10))
+    assert density_coverage(real, real + 100, k=2) == (0, 0)
+
+
+@pytest.mark.parametrize(("N", "M", "k"), [(6, 6, 5), (20, 20, 5), (20, 50, 3), (50, 10, 1)])
+def test_what_equal_distributions_score_is_known_at_every_size(N, M, k):
+    values = torch.tensor(
+        [density_coverage(normal(N, 3, seed=s), normal(M, 3, seed=s + 5000), k) for s in range(1500)]
+    ).double()
+    error = values.std(0) / len(values) ** 0.5
+    expected = 1 - math.prod((N - i) / (N + M - i) for i in range(1, k + 1))
+    assert ((values.mean(0) - torch.tensor([1.0, expected])).abs() < 4 * error).all()
+
+
+def test_an_outlier_does_not_change_density_and_coverage_as_it_does_precision_and_recall():
+    real, generated = normal(200, 2), normal(200, 2, seed=1) + torch.tensor([8.0, 0.0]).double()
+    far = torch.tensor([[30.0, 0.0]]).double()  # its ball reaches back over all that is generated
+    precision, density = (
+        m(torch.cat([real, far]), generated, 3)[0] for m in (precision_recall, density_coverage)
+    )
+    assert precision == 1 and density < 0.5
+    recall = precision_recall(real, torch.cat([generated, -far]), 3)[1]
+    assert recall == 1 and density_coverage(real, torch.cat([generated, -far]), 3)[1] < 0.1
 
 
 # Maximum mean discrepancy
@@ -295,6 +331,21 @@ def test_precision_and_recall_agree_with_scikit_learn(digits, k):
     assert precision_recall(train, test, k) == pytest.approx((inside(b, a), inside(a, b)), abs=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 5, 10])
+def test_density_and_coverage_agree_with_scikit_learn(digits, k):
+    (train, _), (test, _) = digits
+    real = train.numpy()
+    neighbours = NearestNeighbors(algorithm="brute").fit(real)
+    radius = neighbours.kneighbors(n_neighbors=k)[0][:, -1]
+    for generated in (test, test + 0.3 * normal(*test.shape), test[:7].repeat(20, 1)):
+        every, index = neighbours.kneighbors(generated.numpy(), n_neighbors=len(real))
+        inside = every < radius[index]
+        covered = len(np.unique(index[inside])) / len(real)
+        assert density_coverage(train, generated, k) == pytest.approx(
+            (inside.sum(1).mean() / k, covered), abs=1e-6
+        )
+
+
 def test_memorisation_agrees_with_scikit_learn_and_scipy(digits):
     from scipy.stats import mannwhitneyu
 
@@ -306,6 +357,8 @@ def test_memorisation_agrees_with_scikit_learn_and_scipy(digits):
     assert found.ratio == pytest.approx(ours.mean() / theirs.mean(), rel=1e-6)
     u = mannwhitneyu(theirs, ours).statistic  # pairs in which the held-out one is farther off
     assert found.nearer == pytest.approx(u / (len(ours) * len(theirs)), rel=1e-6)
+    delta = mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs))  # as in the paper's own code
+    assert found.nearer == pytest.approx(1 - delta, rel=1e-6)
 
 
 # What holds for any data
@@ -322,6 +375,8 @@ def test_order_place_and_direction_do_not_matter(seed, n, m, dim):
         lambda a, b: mmd2(a, b, width=1.0),
         lambda a, b: precision_recall(a, b)[0],
         lambda a, b: precision_recall(a, b)[1],
+        lambda a, b: density_coverage(a, b, 3)[0],
+        lambda a, b: density_coverage(a, b, 3)[1],
         lambda a, b: memorisation(a, b[::2], b[1::2]).ratio,
     ):
         value = metric(a, b)
@@ -350,7 +405,7 @@ def test_distances_are_taken_from_differences():
 
 def test_images_and_float32_are_welcome():
     train, test = (data.digits(split)[0][:200] for split in ("train", "test"))
-    for metric in (frechet_distance, mmd2, precision_recall):
+    for metric in (frechet_distance, mmd2, precision_recall, density_coverage):
         assert metric(train, test) == metric(train.flatten(1).double(), test.flatten(1).double())
 
 
@@ -424,6 +479,8 @@ CALLS = {
     "mmd2, b": (lambda x: mmd2(GOOD, x, 1.0), "b", 2),
     "precision_recall": (lambda x: precision_recall(x, GOOD), "real", 4),
     "precision_recall, generated": (lambda x: precision_recall(GOOD, x, 5), "generated", 6),
+    "density_coverage": (lambda x: density_coverage(x, GOOD), "real", 6),
+    "density_coverage, generated": (lambda x: density_coverage(GOOD, x), "generated", 1),
     "memorisation": (lambda x: memorisation(x, GOOD, GOOD + 1), "samples", 1),
     "memorisation, train": (lambda x: memorisation(GOOD, x, GOOD), "train", 1),
     "memorisation, held_out": (lambda x: memorisation(GOOD, GOOD, x), "held_out", 1),
@@ -454,6 +511,8 @@ def test_bad_numbers_are_named():
     for k in (0, -1, 1.5, True, None):
         with pytest.raises(ValueError, match="k must be an integer of at least 1; got"):
             precision_recall(GOOD, GOOD, k)
+        with pytest.raises(ValueError, match="k must be an integer of at least 1; got"):
+            density_coverage(GOOD, GOOD, k)
     with pytest.raises(ValueError, match=r"real must be \[N, F\] with N ≥ 21"):
         precision_recall(GOOD, GOOD, 20)
     for width in (0, -1.0, math.nan, math.inf):
