@@ -51,7 +51,7 @@ def draws(n: int) -> list:
 
 @contextmanager
 def calm():
-    """Fails if the block touches a state, and unless a thread that draws beside it gets what it gets alone."""
+    """Fails if the block touches a state, or if a thread that draws beside it notices."""
     me, touched, beside, done = threading.get_ident(), [], [], threading.Event()
 
     def noted(original, name):
