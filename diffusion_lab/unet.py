@@ -30,10 +30,10 @@ def drawn(make, generator: torch.Generator) -> nn.Module:
 def loaded(make, weights: dict[str, Tensor]) -> nn.Module:
     """The network make() with copies of these weights (its state_dict), in float32.
 
-    Nothing is drawn: on torch's device "meta" it is made without any numbers. Raises ValueError for weights
-    of another network.
+    Nothing is drawn. (torch's device "meta" would do it too, but imports 800 modules when first used.) Raises
+    ValueError for weights of another network.
     """
-    with torch.device("meta"):
+    with _DrawFrom(None):
         net = make()
     try:
         copies = {name: value.to(torch.float32, copy=True) for name, value in weights.items()}
@@ -44,17 +44,22 @@ def loaded(make, weights: dict[str, Tensor]) -> nn.Module:
 
 
 class _DrawFrom(TorchFunctionMode):
-    """Inside ``with _DrawFrom(generator):`` and in this thread alone, layers are initialised from it."""
+    """Inside ``with _DrawFrom(generator):`` and in this thread alone, layers are initialised from it.
+
+    With None they are not: their weights hold whatever was in memory.
+    """
 
     DRAWS = (nn.init.kaiming_uniform_, nn.init.uniform_, nn.init.normal_)  # of linear, convolution, embedding
 
-    def __init__(self, generator: torch.Generator):
+    def __init__(self, generator: torch.Generator | None):
         super().__init__()
         self.generator = generator
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        own = {"generator": self.generator} if function in self.DRAWS else {}
-        return function(*args, **(kwargs or {}) | own)
+        if function not in self.DRAWS:
+            return function(*args, **kwargs or {})
+        if self.generator is not None:
+            return function(*args, **(kwargs or {}) | {"generator": self.generator})
 
 
 class Dropout(nn.Module):

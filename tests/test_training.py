@@ -207,7 +207,7 @@ def test_the_weights_of_the_squared_error(predicts):
 
 
 def test_v_is_the_preconditioning_of_karras_for_data_of_standard_deviation_1():
-    """Karras et al. 2022, table 1: D = c_skip x + c_out F(c_in x), with x = x_0 + σ n; its loss is that of F."""
+    """Karras et al. 2022, table 1: D = c_skip x + c_out F(c_in x), where x = x_0 + σ n."""
     schedule, t, s = schedules.cosine(50), torch.arange(1, 50), 1.0
     x_t, v = torch.randn(2, 49, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     sigma = (schedule.sigma / schedule.signal)[1:50, None]

@@ -185,9 +185,9 @@ def test_a_loaded_network_has_copies_of_the_weights():
     with torch.no_grad():
         again.first.weight.zero_()
     assert net.first.weight.any(), "what is loaded is the caller's to change"
-    with pytest.raises(ValueError, match="weights must be those of this TinyUNet; .*size mismatch"):
+    with pytest.raises(ValueError, match=r"(?s)weights must be those of this TinyUNet; .*size mismatch"):
         unet.loaded(functools.partial(TinyUNet, width=16, num_classes=10), weights)
-    with pytest.raises(ValueError, match="weights must be those of this MLP; .*Missing key"):
+    with pytest.raises(ValueError, match=r"(?s)weights must be those of this MLP; .*Missing key"):
         unet.loaded(MLP, weights)
 
 
