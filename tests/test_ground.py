@@ -127,7 +127,7 @@ def test_weights_are_small():
 
 
 def test_browser_tests_are_where_make_looks_for_them():
-    """`make browser` names their files, since to import all the others takes long."""
+    """`make browser` names their files, since importing all the others takes long."""
     target = re.search(r"^browser:.*\n(.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     marked = [p for p in (ROOT / "tests").rglob("test_*.py") if ".mark." + "browser" in p.read_text("utf-8")]
     assert marked
