@@ -45,7 +45,7 @@ nbval: $(READY)  ## run every notebook and compare each output with the stored o
 		-n $(WORKERS) --dist loadscope --durations=10
 
 browser: $(READY)  ## the explorers in JupyterLab, in headless Chromium
-	$(BIN)/python -m pytest tests -m browser $(SHARE) --durations=10
+	$(BIN)/python -m pytest tests/browser tests/test_pictures.py -m browser $(SHARE) --durations=10
 
 notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store them in place
 	$(BIN)/python tests/nbtools.py $(NOTEBOOKS)

@@ -53,9 +53,7 @@ def update(course: Path, mine: Path) -> list[str]:
     if copied:
         said.insert(0, f"copied: {', '.join(copied)}")
     if replaced:
-        said.insert(
-            0, f"replaced by the new release's, since you had not changed them: {', '.join(replaced)}"
-        )
+        said.insert(0, f"replaced by the new release's, as you had not changed them: {', '.join(replaced)}")
     if known != read_known(mine / KNOWN):
         write(mine / KNOWN, json.dumps(known, indent=1, sort_keys=True).encode())
     return said

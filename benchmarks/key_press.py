@@ -121,24 +121,25 @@ def clock(page, focus, node, picture: bool, presses: int, stops: int) -> np.ndar
 
 
 def test_key_press(name, browser, jupyterlab, table):
-    from labtools import explorer, open_notebook, run_all, settled, write_notebook
+    from labtools import explorer, kernels_end, open_notebook, run_all, settled, write_notebook
 
-    path = write_notebook(jupyterlab.root / f"{name}.ipynb", SETUP, CELL.format(name=name))
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(20_000)
-    open_notebook(page, jupyterlab, path)
-    run_all(page)
-    root = explorer(page)
-    settled(root)
-    slider = root.locator(".main input[type=range]")
-    slider.press("Home")
-    settled(root)
-    stops = int(slider.evaluate("node => node.max")) + 1
-    ours = clock(page, slider, root.locator(".plot"), False, PRESSES, stops)
-    dragged = page.evaluate(DRAG, [slider.element_handle(), root.locator(".plot").element_handle()])
-    output = page.locator(".jp-Output, .jp-OutputArea-child", has=page.locator(".widget-interact")).last
-    theirs = clock(page, output.locator(".noUi-handle"), output, True, PRESSES // 2, stops)
-    page.close()
+    with kernels_end(jupyterlab):
+        path = write_notebook(jupyterlab.root / f"{name}.ipynb", SETUP, CELL.format(name=name))
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(20_000)
+        open_notebook(page, jupyterlab, path)
+        run_all(page)
+        root = explorer(page)
+        settled(root)
+        slider = root.locator(".main input[type=range]")
+        slider.press("Home")
+        settled(root)
+        stops = int(slider.evaluate("node => node.max")) + 1
+        ours = clock(page, slider, root.locator(".plot"), False, PRESSES, stops)
+        dragged = page.evaluate(DRAG, [slider.element_handle(), root.locator(".plot").element_handle()])
+        output = page.locator(".jp-Output, .jp-OutputArea-child", has=page.locator(".widget-interact")).last
+        theirs = clock(page, output.locator(".noUi-handle"), output, True, PRESSES // 2, stops)
+        page.close()
     table.append((name, max(dragged), *(np.percentile(each, q) for each in (ours, theirs) for q in (50, 95))))
 
 

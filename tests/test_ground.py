@@ -126,6 +126,16 @@ def test_weights_are_small():
     assert 0 < total <= LIMIT_WEIGHTS, f"{total} bytes of weights"
 
 
+def test_browser_tests_are_where_make_looks_for_them():
+    """`make browser` names their files, since importing all the others takes long."""
+    target = re.search(r"^browser:.*\n(.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    marked = [p for p in (ROOT / "tests").rglob("test_*.py") if ".mark." + "browser" in p.read_text("utf-8")]
+    assert marked
+    for path in marked:
+        places = (path, path.parent)
+        assert any(f" {p.relative_to(ROOT).as_posix()} " in target for p in places), path.name
+
+
 # packaging
 
 

@@ -1,12 +1,12 @@
 """The student's copy of the notebooks (lab.py): what each start does to it, and that nothing else notices."""
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
 from nbtools import ROOT
 
@@ -192,11 +192,9 @@ def test_working_changes_neither_git_nor_lint_nor_tests(tmp_path):
 
     for name in (".gitignore", "pyproject.toml", "lab.py"):
         shutil.copy(ROOT / name, tmp_path)
-    for folder in ("notebooks", "diffusion_lab"):
+    for folder in ("notebooks", "tests"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "diffusion_lab" / "__init__.py").touch()  # so that ruff knows whose it is
-    shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", tmp_path / "notebooks")
-    (tmp_path / "tests").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "notebooks" / "00_a.ipynb")
     (tmp_path / "tests" / "test_course.py").write_text("def test_it():\n    pass\n")
     run("git", "init", "-q")
     run("git", "add", ".")
@@ -204,11 +202,8 @@ def test_working_changes_neither_git_nor_lint_nor_tests(tmp_path):
 
     mine = tmp_path / "my_notebooks"
     lab.update(tmp_path / "notebooks", mine)
-    notebook = json.loads((mine / "00_start_here.ipynb").read_text("utf-8"))
-    for cell in notebook["cells"]:
-        cell["outputs"] = []
-        cell["source"] = "import os, sys; x=1"
-    (mine / "00_start_here.ipynb").write_text(json.dumps(notebook))
+    badly = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import sys, os; x=1")])
+    nbformat.write(badly, mine / "00_a.ipynb")
     (mine / "test_mine.py").write_text("import os, sys; x=1\ndef test_mine(): assert False\n")
     (mine / ".ipynb_checkpoints").mkdir()
 
