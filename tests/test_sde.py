@@ -412,18 +412,28 @@ DIGITS = {
 
 @pytest.mark.parametrize(("denoiser", "dtype", "tolerance"), DIGITS.values(), ids=DIGITS)
 def test_tolerances_are_those_of_the_dtype(denoiser, dtype, tolerance, monkeypatch):
-    x, seen = SPACE.sample(3, seeded()).to(dtype), evaluations(monkeypatch)
-    start = 0.2  # further down, an untrained network keeps a solver busy
-    for run in (
-        lambda **options: probability_flow(denoiser, x, vp(), (start, 1), **options),
-        lambda **options: log_likelihood(denoiser, x, vp(), start=start, **options),
+    """As many evaluations as with that tolerance. From u = 0.2: an untrained network is rough below."""
+    x, seen, counts = SPACE.sample(3, seeded()).to(dtype), evaluations(monkeypatch), []
+    for options in ({}, dict(rtol=tolerance, atol=tolerance)):
+        seen.clear()
+        probability_flow(denoiser, x, vp(), (0.2, 1), **options)
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
+def test_likelihoods_have_the_same_tolerances_and_those_cost_calls(monkeypatch):
+    seen, counts = evaluations(monkeypatch), {}
+    denoiser, x = LINE.denoiser(vp().schedule(20)), LINE.sample(3, seeded())
+    for name, data, options in (
+        ("1e-8", x, dict(rtol=1e-8, atol=1e-8)),
+        ("float64", x, {}),
+        ("1e-4", x, dict(rtol=1e-4, atol=1e-4)),
+        ("float32", x.float(), {}),
     ):
-        counts = {}
-        for wish in (None, tolerance, 1e-2):
-            seen.clear()
-            run(rtol=wish, atol=wish)
-            counts[wish] = len(seen)
-        assert counts[None] == counts[tolerance] > counts[1e-2], counts
+        seen.clear()
+        log_likelihood(denoiser, data, vp(), **options)
+        counts[name] = len(seen)
+    assert counts["float64"] == counts["1e-8"] > counts["1e-4"] == counts["float32"]
 
 
 def test_half_precision_is_solved_as_far_as_it_goes():
