@@ -11,9 +11,9 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 BIN   := .venv/bin
 READY := .venv/.ready
-ROOT  := $(if $(filter 0,$(shell id -u)),--allow-root)
+SHARE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder#  in the order of tests/conftest.py
 
-.PHONY: help lab test lint format unit nbval browser notebooks gallery train bench lock clean
+.PHONY: help lab test quick lint format unit nbval browser notebooks gallery train bench lock clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -21,11 +21,13 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
 		do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
-lab: $(READY)  ## install what is missing, then open JupyterLab on the notebooks
-	$(BIN)/jupyter lab $(ROOT) --ServerApp.root_dir="$(CURDIR)" \
-		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
+lab: $(READY)  ## install what is missing, then open JupyterLab on your copy of the notebooks
+	$(BIN)/python lab.py $(LAB_ARGS)
 
 test: lint unit nbval browser  ## everything: style, unit tests, strict notebooks, browser (about 16 minutes on 2 cores)
+
+quick: lint  ## while you work: style, and the unit tests that take no time (two minutes on 2 cores)
+	$(BIN)/python -m pytest tests -m "not browser and not slow" $(SHARE)
 
 lint: $(READY)  ## style only (make format mends most of it)
 	$(BIN)/ruff check .
@@ -36,14 +38,14 @@ format: $(READY)  ## lay the code out and mend what can be mended
 	$(BIN)/ruff format .
 
 unit: $(READY)  ## the tests without notebooks and browser
-	$(BIN)/python -m pytest tests -m "not browser" -n $(WORKERS) --dist loadfile --durations=10
+	$(BIN)/python -m pytest tests -m "not browser" $(SHARE) --durations=10
 
 nbval: $(READY)  ## run every notebook and compare each output with the stored one
 	$(BIN)/python -m pytest notebooks -p tests.nbtools --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		-n $(WORKERS) --dist loadscope --durations=10
 
 browser: $(READY)  ## the explorers in JupyterLab, in headless Chromium
-	$(BIN)/python -m pytest tests -m browser -n $(WORKERS) --dist loadfile --durations=10
+	$(BIN)/python -m pytest tests -m browser $(SHARE) --durations=10
 
 notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store them in place
 	$(BIN)/python tests/nbtools.py $(NOTEBOOKS)
@@ -55,6 +57,7 @@ train: $(READY)  ## train all that is in diffusion_lab/pretrained/ again: networ
 	$(BIN)/python -m diffusion_lab train --all --out diffusion_lab/pretrained
 	$(BIN)/python -m diffusion_lab.replay
 	$(BIN)/python -m diffusion_lab.features
+	$(BIN)/python -m diffusion_lab.explorers.precompute
 
 bench: $(READY)  ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
@@ -81,4 +84,4 @@ lock:  ## resolve requirements.lock afresh from pyproject.toml
 
 clean:  ## remove caches and builds (rm -rf .venv for the rest)
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
-	find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+	find . \( -path ./.venv -o -path ./my_notebooks \) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +

@@ -117,20 +117,22 @@ def _sample(options) -> int:
     out = Path(options.out or f"{options.name}.png")
     if out.suffix not in (".png", ".npy"):
         raise ValueError(f"--out must end in .png or .npy; got {str(out)!r}")
-    if denoiser.net.shape is None:
+    if denoiser.shape is None:
         raise ValueError(f"the recipe of {options.name} must give the network's image_size; it does not")
     told = denoiser.given(options.label)
     if options.guidance is not None:
         if options.label is None:
             raise ValueError("--guidance needs the class to lean towards: give --label too")
         told = classifier_free(told, denoiser.given(None), options.guidance)
-    shape = (check_int(options.n, "--n", 1), *denoiser.net.shape)
-    generator = torch.Generator().manual_seed(check_int(options.seed, "--seed", 0))
-    x_T = samplers.p_sample_prior(shape, denoiser.schedule, generator)
-    times = samplers.timesteps(denoiser.schedule, options.steps, options.spacing)
-    sampler = samplers.SAMPLERS[options.sampler]
-    *_, last = sampler(told, x_T, denoiser.schedule, times, generator=generator)
-    _write(last.x, out)
+    x = samplers.sample(
+        told,
+        check_int(options.n, "--n", 1),
+        samplers.SAMPLERS[options.sampler],
+        options.steps,
+        options.spacing,
+        generator=torch.Generator().manual_seed(check_int(options.seed, "--seed", 0)),
+    )
+    _write(x, out)
     print(f"{options.n} samples of {options.name} in {out}")
     return 0
 

@@ -70,7 +70,7 @@ def load_checkpoint(path, recipe, net, ema, optimizer, generator, history) -> No
     tensors, metadata = read_safetensors(path, FORMAT)
     ours, theirs = json.loads(recipe.to_json()), json.loads(metadata["recipe"])
     for name in ours | theirs:
-        if name not in ours or name not in theirs or ours[name] != theirs[name]:
+        if ours.get(name) != theirs.get(name):
             expected = f"{name} = {ours.get(name)!r}, as the recipe has"
             raise ValueError(f"{str(path)!r} must be a run with {expected}; it has {theirs.get(name)!r}")
     net.load_state_dict(_part(tensors, "net."))

@@ -5,6 +5,7 @@ float32. Images are [N, C, H, W] float32, labels [N] int64. Nothing here touches
 """
 
 import math
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +96,10 @@ def digits(split="train"):
     """
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test"; got {split!r}')
-    from sklearn.datasets import load_digits  # here, so that importing this module stays quick
-
-    pixels, labels = load_digits(return_X_y=True)
+    # Read from scikit-learn's own file: to import scikit-learn for it would take a second
+    table = Path(find_spec("sklearn").origin).parent / "datasets" / "data" / "digits.csv.gz"
+    pixels, labels = np.split(np.loadtxt(table, delimiter=","), [64], axis=1)
+    labels = labels[:, 0]
     held_out = np.zeros(len(labels), dtype=bool)
     held_out[np.argsort(labels, kind="stable")[::5]] = True
     chosen = held_out if split == "test" else ~held_out
@@ -108,7 +110,8 @@ def digits(split="train"):
 def from_array(array, value_range=None):
     """Your own images, already in memory.
 
-    array        NumPy array or tensor: [N, H, W] (grey), [N, H, W, C] or [N, C, H, W] with C = 1 or 3
+    array        NumPy array or tensor: [N, H, W] (grey), [N, H, W, C] or [N, C, H, W] with C = 1 or 3. A
+                 single picture is array[None]: [3, H, W] is taken for three grey images
     value_range  uint8 needs none (0…255); for floats say (0, 1) or (−1, 1)
     returns      images [N, C, H, W] float32 in [−1, 1]
     raises       ValueError for other shapes and types, NaN, or values outside the range
@@ -127,6 +130,9 @@ def from_array(array, value_range=None):
     if len(shape) not in (3, 4) or 0 in shape:
         raise ValueError(f"array must be [N, H, W], [N, H, W, C] or [N, C, H, W]; got shape {list(shape)}")
     if len(shape) == 3:
+        if shape[2] in (1, 3) and shape[1] != shape[2]:
+            found = f"{list(shape)} looks like a single picture [H, W, C]: give array[None]"
+            raise ValueError(f"array must be [N, H, W], [N, H, W, C] or [N, C, H, W]; {found}")
         pixels = pixels[:, None]
     elif (shape[1] in (1, 3)) == (shape[3] in (1, 3)):
         raise ValueError(f"array must have 1 or 3 channels, second or last, and not both; got {list(shape)}")

@@ -47,9 +47,10 @@ class NegativeELBO:
 def reverse_variance(schedule: NoiseSchedule, variance="small") -> Tensor:
     """The *variance* of p_θ(x_{t−1}|x_t), a table [T + 1] (Ho et al. 2020, section 3.2); entry 0 is 0.
 
-    "small": the posterior's, β̃_t, which is right for data without any spread; "large": β_t, right for data
-    ~ N(0, I). Both have β_1 at t = 1, since β̃_1 = 0 would make L_0 infinite. A tensor [T + 1] is used as
-    it is; it must be positive for t ≥ 1.
+    "small": the posterior's, β̃_t, which is right for data without any spread; "large": β_t, that of
+    q(x_t|x_{t−1}), which on a variance-preserving schedule is right for data ~ N(0, I). (On others that
+    would be β_t V_{t−1}/V_t with V = signal² + sigma².) Both have β_1 at t = 1, since β̃_1 = 0 would make
+    L_0 infinite. A tensor [T + 1] is used as it is; it must be positive for t ≥ 1.
     """
     beta = schedule.beta
     if isinstance(variance, Tensor):
@@ -84,14 +85,21 @@ def elbo(
     density N(x_0; x̂_0, variance[1]); "discretized" its integral over the bin of x_0 (eq. 13), for data on
     `levels` equally spaced values from −1 to 1, where the outer bins reach to ±∞. `noise` [B, *D], if
     given, is the ε of every x_t; otherwise each has its own. Calls the denoiser T times, and shows a
-    progress bar if that is slow. Raises ValueError for unknown names, for data that is not on the
-    levels, and for a denoiser that was made for another schedule.
+    progress bar if that is slow. In half precision the terms would be lost to rounding: such data is taken
+    to float32, and so is what the denoiser sees. For k draws, and their standard error:
+
+        totals = elbo(denoiser, x0.repeat_interleave(k, 0), schedule).total.reshape(-1, k)  # [B, k]
+        totals.mean(1), totals.std(1) / k**0.5
+
+    Raises ValueError for unknown names, for data that is not on the levels, and for a denoiser that was made
+    for another schedule.
     """
     check_data(x0, "x0")
     if decoder not in ("gaussian", "discretized"):
         raise ValueError(f'decoder must be "gaussian" or "discretized"; got {decoder!r}')
     if decoder == "discretized":
-        check_levels(x0, levels)
+        x0 = check_levels(x0, levels)
+    x0 = x0.to(torch.promote_types(x0.dtype, torch.float32))
     table = reverse_variance(schedule, variance)
 
     start = Gaussian(x0.new_zeros(()), schedule.signal[-1] ** 2 + schedule.sigma[-1] ** 2)
@@ -111,12 +119,23 @@ def elbo(
     return NegativeELBO(prior, diffusion, reconstruction, math.prod(x0.shape[1:]))
 
 
-def check_levels(x0: Tensor, levels: int) -> None:
-    """Raises ValueError unless every value of x0 is one of `levels` equally spaced ones from −1 to 1."""
-    steps = (x0 + 1) / 2 * (check_int(levels, "levels", 2) - 1)
-    off = ((steps - steps.round()).abs() > 1e-3) | (x0.abs() > 1 + 1e-6)
+def check_levels(x0: Tensor, levels: int) -> Tensor:
+    """x0, if every value is one of `levels` equally spaced ones from −1 to 1; otherwise a ValueError.
+
+    In half precision most levels are not numbers that exist, but the nearest one can be told: such data comes
+    back in float32, on the levels.
+    """
+    last, half = check_int(levels, "levels", 2) - 1, torch.finfo(x0.dtype).bits < 32
+    # the number of half precision nearest to a level is off by half its own spacing, at most
+    allowed = 1e-3 + (torch.finfo(x0.dtype).eps / 8 * last if half else 0)
+    if allowed > 0.4:
+        raise ValueError(f"x0 must be in float32: {x0.dtype} does not tell {levels} levels apart")
+    wide = x0.float() if half else x0
+    steps = (wide + 1) / 2 * last
+    off = ((steps - steps.round()).abs() > allowed) | (wide.abs() > 1 + 1e-6)
     if off.any():
         raise ValueError(f"x0 must lie on {levels} levels from −1 to 1; it holds {x0[off][0].item()}")
+    return steps.round() / last * 2 - 1 if half else x0
 
 
 def discretized_log_prob(x0: Tensor, mean: Tensor, std: float, levels: int) -> Tensor:
@@ -160,7 +179,7 @@ def simple_weights(schedule: NoiseSchedule, variance="small") -> Tensor:
 
     (Ho et al. 2020, eq. 12.) w_t = sigma_t²/signal_t² · c²/(2 variance_t), where c = signal_{t−1} (1 −
     SNR_t/SNR_{t−1}) is x̂_0's weight in p_θ's mean. With the small variance that is ½ (SNR_{t−1}/SNR_t − 1)
-    (Kingma et al. 2021) and the constant is 0 for t ≥ 2. w_0 = 0; a zero-SNR end has w_T = ∞, since a
+    (Kingma et al. 2021, eq. 14) and the constant is 0 for t ≥ 2. w_0 = 0; a zero-SNR end has w_T = ∞, since a
     mistake in ε̂ says nothing about x̂_0 there.
     """
     table = reverse_variance(schedule, variance)

@@ -23,6 +23,7 @@ from . import data
 from .checkpoints import read_safetensors, write_atomically
 from .checks import check_data, check_int
 from .pretrained import FOLDER
+from .unet import Dropout, drawn, loaded
 
 FORMAT = "diffusion_lab classifier 1"
 N_FEATURES, N_CLASSES = 32, 10
@@ -38,7 +39,7 @@ class Classifier(nn.Module):
             nn.Conv2d(1, 16, 3, padding=1), nn.SiLU(),
             nn.Conv2d(16, 32, 3, padding=1), nn.SiLU(), nn.MaxPool2d(2),  # -> 4×4
             nn.Conv2d(32, 64, 3, padding=1), nn.SiLU(), nn.MaxPool2d(2),  # -> 2×2
-            nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * 64, N_FEATURES), nn.SiLU(),
+            nn.Flatten(), Dropout(0.3), nn.Linear(4 * 64, N_FEATURES), nn.SiLU(),
         )  # fmt: skip
         self.last = nn.Linear(N_FEATURES, N_CLASSES)
         self.register_buffer("scale", torch.ones(()))  # a buffer: saved with the weights, and not trained
@@ -65,9 +66,7 @@ def load(folder=FOLDER) -> Classifier:
     Raises ValueError for a file that is missing, cut short or of other make.
     """
     weights, _ = read_safetensors(Path(folder) / "classifier.safetensors", FORMAT)
-    classifier = Classifier().eval().requires_grad_(False)
-    classifier.load_state_dict(weights)
-    return classifier
+    return loaded(Classifier, weights).eval().requires_grad_(False)
 
 
 def save(classifier: Classifier, folder=FOLDER) -> None:
@@ -92,18 +91,20 @@ def train(steps: int = STEPS, seed: int = 0, progress: bool = True) -> Classifie
     steps = check_int(steps, "steps", 1)
     x, labels = data.digits("train")
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):  # the first weights and dropout draw from torch's own generator
-        torch.default_generator.manual_seed(seed)
-        classifier = Classifier()
-        optimizer = torch.optim.AdamW(classifier.parameters(), LR)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
-        for _ in tqdm(range(steps), disable=not progress, unit="step"):
-            pick = torch.randint(len(x), (BATCH,), generator=generator)
-            loss = F.cross_entropy(classifier(_warped(x[pick], generator)), labels[pick])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+    own = torch.Generator().manual_seed(seed)  # for the first weights and dropout
+    classifier = drawn(Classifier, own)
+    (dropout,) = (layer for layer in classifier.body if isinstance(layer, Dropout))
+    dropout.generator = own
+    optimizer = torch.optim.AdamW(classifier.parameters(), LR)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
+    for _ in tqdm(range(steps), disable=not progress, unit="step"):
+        pick = torch.randint(len(x), (BATCH,), generator=generator)
+        loss = F.cross_entropy(classifier(_warped(x[pick], generator)), labels[pick])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    dropout.generator = None
     classifier.eval().requires_grad_(False)
     classifier.scale = classifier.features(x).square().mean().sqrt()
     return classifier

@@ -1,7 +1,8 @@
 """The forward process q: how data becomes noise, one step at a time, in one jump, and backwards when x_0 is
 known.
 
-It has no parameters. Notebook 02 walks through these five functions in this order.
+It has no parameters. Notebook 02 walks through the q_… functions in this order; the two after them give the
+numbers that q(x_t|x_s) and q(x_s|x_t, x_0) are made of, for any two times s < t.
 """
 
 import torch
@@ -87,9 +88,28 @@ def q_posterior(x0: Tensor, x_t: Tensor, t, schedule: NoiseSchedule, s=None) -> 
     s = t - 1 if s is None else check_t(s, schedule.T, name="s")
     if not (s < t).all():
         raise ValueError(f"s must be before t; got s = {s.tolist()}, t = {t.tolist()}")
-    signal, sigma = schedule.signal, schedule.sigma
-    fresh = -torch.expm1(schedule.log_snr[t] - schedule.log_snr[s])  # 1 − r without cancellation
-    weight_x0 = signal[s] * fresh
-    weight_x_t = signal[t] * sigma[s] ** 2 / (signal[s] * sigma[t] ** 2)  # finite at zero SNR too
+    weight_x0, weight_x_t, var = posterior_weights(t, s, schedule)
     mean = per_example(weight_x0, x0) * x0 + per_example(weight_x_t, x0) * x_t
-    return Gaussian(mean, per_example(sigma[s] ** 2 * fresh, x0))
+    return Gaussian(mean, per_example(var, x0))
+
+
+def posterior_weights(t, s, schedule: NoiseSchedule) -> tuple[Tensor, Tensor, Tensor]:
+    """Of q(x_s|x_t, x_0) for s < t: the mean's weight of x_0, that of x_t, and the variance; float64.
+
+    The equations stand in `q_posterior`; t and s are ints, or [B], and are not checked again.
+    """
+    signal, sigma = schedule.signal, schedule.sigma
+    gain = -torch.expm1(schedule.log_snr[t] - schedule.log_snr[s])  # 1 − SNR_t/SNR_s without cancellation
+    weight_x_t = signal[t] * sigma[s] ** 2 / (signal[s] * sigma[t] ** 2)  # finite at zero SNR too
+    return signal[s] * gain, weight_x_t, sigma[s] ** 2 * gain
+
+
+def transition(t, s, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
+    """Of q(x_t|x_s) = N(α_{t|s} x_s, σ²_{t|s} I) for s < t: α_{t|s} and the *variance* σ²_{t|s}; float64.
+
+    α_{t|s} = signal_t/signal_s and σ²_{t|s} = sigma_t² − α²_{t|s} sigma_s² = sigma_t² (1 − SNR_t/SNR_s)
+    (Kingma et al. 2021, appendix A.1). For s = t − 1 they are √α_t and β_t. t and s: as in
+    `posterior_weights`.
+    """
+    gain = -torch.expm1(schedule.log_snr[t] - schedule.log_snr[s])
+    return schedule.signal[t] / schedule.signal[s], schedule.sigma[t] ** 2 * gain

@@ -42,7 +42,7 @@ class Gaussian:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log N(x; mean, var) in nats, summed over the data's axes: [B, *D] -> [B]."""
-        check_data(x, "x", self.mean.shape if self.mean.ndim else None)
+        _check_batch(check_data(x, "x", self.mean.shape if self.mean.ndim else None), "x")
         self._check_density("log_prob")
         return -0.5 * sum_over_data((x - self.mean) ** 2 / self.var + (2 * math.pi * self.var).log())
 
@@ -58,10 +58,18 @@ def kl(p: Gaussian, q: Gaussian) -> Tensor:
     appendix B, for q = N(0, I)). Raises ValueError where either is a point mass, or where their shapes
     differ (q's mean may be one number).
     """
+    _check_batch(p.mean, "p.mean")
     p._check_density("kl")
     q._check_density("kl")
     if q.mean.ndim and p.mean.shape != q.mean.shape:
         raise ValueError(f"p and q must have one shape; got {list(p.mean.shape)} and {list(q.mean.shape)}")
-    excess = (p.var - q.var) / q.var
-    spread = excess - torch.log1p(excess)
+    excess = (p.var - q.var) / q.var  # v_p/v_q − 1
+    # log(v_p/v_q): as log1p near 1, where two logs would cancel; as two logs near 0, which the 1 swallows
+    log_ratio = torch.where(excess > -0.5, torch.log1p(excess), p.var.log() - q.var.log())
+    spread = excess - log_ratio
     return 0.5 * sum_over_data(spread + (p.mean - q.mean) ** 2 / q.var)
+
+
+def _check_batch(x: Tensor, name: str) -> None:
+    if x.ndim == 0:
+        raise ValueError(f"{name} must be a batch [B, *D]; got one number, {x.item()}")

@@ -1,4 +1,4 @@
-"""Metrics: how close are samples to the data? Five answers, each blind to something that another one sees.
+"""Metrics: how close are samples to the data? Six answers, each blind to something that another one sees.
 
 All of them compare rows: a, b [N, F] are the features of N images (`features.load().features`), or any other
 numbers, pixels too; what is not flat is flattened. A metric sees what its features see, no more. Everything
@@ -18,7 +18,7 @@ from .checks import check_data, check_int
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½), of Gaussians fitted to a and b.
 
-    (Heusel et al. 2017, eq. 6.) a [N, F], b [M, F], at least 2 rows each. The unit is that of the features
+    (Heusel et al. 2017.) a [N, F], b [M, F], at least 2 rows each. The unit is that of the features
     squared: this is the square of a distance (Wasserstein-2, between the two Gaussians), though the field
     reports it as it is. 0 for equal moments, however different the rest. In small samples biased upwards, by
     about a constant / N, the more so the more features there are (Bińkowski et al. 2018; Chong & Forsyth
@@ -62,20 +62,40 @@ def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float
     k = check_int(k, "k", 1)
     real, generated = _pair(real, generated, "real", "generated", least=k + 1)
     between = distances(real, generated)  # [N, M]
-    # of the k + 1 smallest, one is the distance of the point to itself
-    reach_real, reach_generated = (distances(x, x).kthvalue(k + 1).values for x in (real, generated))
-    precision = (between <= reach_real[:, None]).any(0).double().mean()
-    recall = (between <= reach_generated).any(1).double().mean()
+    precision = (between <= _radius(real, k)[:, None]).any(0).double().mean()
+    recall = (between <= _radius(generated, k)).any(1).double().mean()
     return precision.item(), recall.item()
 
 
-def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
-    """E k(x, x') + E k(y, y') − 2 E k(x, y): squared maximum mean discrepancy (Gretton et al. 2012, eq. 3).
+def density_coverage(real: Tensor, generated: Tensor, k: int = 5) -> tuple[float, float]:
+    """How many real points' balls a generated one lies in, over k; and the share of balls that hold one.
 
-    a [N, F], b [M, F], at least 2 rows each. The kernel k is (x·y/F + 1)³, which makes it the kernel
-    Inception distance (Bińkowski et al. 2018), or, given a width, exp(−‖x − y‖²/(2 width²)). The pairs of a
-    row with itself are left out, so it is unbiased at every N: for equal distributions its mean is 0, and
-    half of the time it is negative or nearly so.
+    (Naeem et al. 2020.) real [N, F], more than k rows, generated [M, F], at least 1. The balls are those of
+    `precision_recall`, but around the real points only, so that an outlier among the generated ones covers
+    nothing, and one among the real ones counts for one. As in the authors' code, a ball's rim is outside.
+
+    Unlike precision and recall, what equal distributions score is known at every N, M and k. Density then has
+    the mean 1, and it may exceed 1, where the samples crowd together in places that are crowded already.
+    Coverage, in 0…1, has the mean 1 − ∏_{i=1}^{k} (N − i)/(N + M − i), about 1 − 2^−k for N = M.
+    """
+    k = check_int(k, "k", 1)
+    real, generated = _rows(real, "real", k + 1), _rows(generated, "generated", 1)
+    inside = distances(real, generated) < _radius(real, k)[:, None]  # [N, M]
+    return inside.double().sum(0).mean().item() / k, inside.any(1).double().mean().item()
+
+
+def _radius(x: Tensor, k: int) -> Tensor:
+    """The distance of each row to its k-th nearest other row."""
+    return distances(x, x).kthvalue(k + 1).values  # of the k + 1 smallest, one is that to itself
+
+
+def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
+    """E k(x, x') + E k(y, y') − 2 E k(x, y): squared maximum mean discrepancy.
+
+    (Gretton et al. 2012, lemma 6.) a [N, F], b [M, F], at least 2 rows each. The kernel k is (x·y/F + 1)³,
+    which makes it the kernel Inception distance (Bińkowski et al. 2018), or, given a width, exp(−‖x − y‖²/(2
+    width²)). The pairs of a row with itself are left out, so it is unbiased at every N: for equal
+    distributions its mean is 0, and half of the time it is negative or nearly so.
     """
     if width is not None and not (math.isfinite(width) and width > 0):
         raise ValueError(f"width must be None or a finite number above 0; got {width!r}")
@@ -108,10 +128,10 @@ def memorisation(samples: Tensor, train: Tensor, held_out: Tensor) -> Memorisati
     """Are samples nearer to the training examples than held-out data is? (Meehan, Chaudhuri & Dasgupta 2020.)
 
     samples [N, F], train [M, F], held_out [L, F], pixels or features, compared in Euclidean distance to the
-    nearest row of train. `nearer` is their Δ_T (its Mann–Whitney U divided by N·L, equal distances counting
-    half). It is unbiased in N and L, and with equal distributions its standard deviation is √((N + L + 1)/(12
-    N L)). `ratio` says how much. Far-off samples hide copies in a mean: look at both. Blur lowers
-    the distance as well, without any copying.
+    nearest row of train. `nearer` is 1 − their Δ_T, which counts the sample that is *farther*: the
+    Mann–Whitney U of the held-out distances over N·L, equal distances counting half. It is unbiased in N and
+    L, and with equal distributions its standard deviation is √((N + L + 1)/(12 N L)). `ratio` says how much.
+    Far-off samples hide copies in a mean: look at both. Blur lowers the distance as well, without copying.
     """
     samples, train = _pair(samples, train, "samples", "train", least=1)
     held_out, _ = _pair(held_out, train, "held_out", "train", least=1)

@@ -1,6 +1,7 @@
 """A recipe: everything that decides what a training run gives, in one object that goes into a JSON file."""
 
 import dataclasses
+import functools
 import json
 import math
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from torch import nn
 
 from .checks import check_int
 from .schedules import SCHEDULES, NoiseSchedule, zero_terminal_snr
-from .unet import MLP, TinyUNet
+from .unet import MLP, TinyUNet, drawn, loaded
 
 NETWORKS = {"TinyUNet": TinyUNet, "MLP": MLP}
 
@@ -34,6 +35,7 @@ class Recipe:
     weight_decay: float = 0.01
     clip_norm: float = 1.0  # longest gradient: one bad batch cannot throw the weights away
     ema_decay: float = 0.999
+    min_snr: float | None = None  # γ: weight the error by min-SNR (Hang et al. 2023, who take 5)
     label_dropout: float = 0.1  # share of labels hidden, so that the same weights answer given(None)
     precision: str = "fp32"  # or "bf16": matrix products and convolutions in bfloat16, the rest in float32
     seed: int = 0
@@ -51,6 +53,11 @@ class Recipe:
         for name in ("lr", "clip_norm"):
             self._check(name, lambda value: 0 < value < math.inf, "a number above 0")
         self._check("weight_decay", lambda value: 0 <= value < math.inf, "a number of at least 0")
+        if self.min_snr is not None:
+            self._check("min_snr", lambda value: 0 < value < math.inf, "None or a number above 0")
+        if self.zero_terminal and self.predicts == "eps":
+            why = "at SNR 0, eps says nothing of x_0; predict v or x0 there (Lin et al. 2024)"
+            raise ValueError(f'zero_terminal must be false for predicts = "eps": {why}')
         for name in ("warmup", "beta2", "ema_decay", "label_dropout"):
             self._check(name, lambda value: 0 <= value < 1, "a number in [0, 1)")
 
@@ -67,17 +74,24 @@ class Recipe:
         schedule = SCHEDULES[self.schedule](self.T)
         return zero_terminal_snr(schedule) if self.zero_terminal else schedule
 
-    def make_network(self) -> nn.Module:
-        """The untrained network; its weights are drawn from the recipe's seed."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)
-            try:
-                return NETWORKS[self.network](**self.arguments)
-            except TypeError as error:
-                raise ValueError(f"arguments must be those of {self.network}; {error}") from error
+    def make_network(self, weights: dict | None = None) -> nn.Module:
+        """The untrained network, its weights drawn from the recipe's seed by a generator of their own.
+
+        Or with these `weights`, a state_dict: see unet.loaded. Raises ValueError for arguments that the
+        network does not have, and for weights of another network.
+        """
+        make = functools.partial(NETWORKS[self.network], **self.arguments)
+        try:
+            if weights is None:
+                return drawn(make, torch.Generator().manual_seed(self.seed))
+            return loaded(make, weights)
+        except TypeError as error:
+            raise ValueError(f"arguments must be those of {self.network}; {error}") from error
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        """Every field but those that are None."""
+        fields = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return json.dumps(fields, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":

@@ -1,84 +1,40 @@
 """Samplers: from noise to data, one step at a time.
 
-Each is a generator: `for step in ddim(denoiser, x_T, schedule)` hands out every intermediate state, which
-is what a slider scrubs through; `*_, last = ddim(...)` keeps the sample only. A generator checks its
-arguments when it is first iterated. Nothing here knows whether the denoiser is exact or learned. SAMPLERS has
-them all by name.
+Each is a generator: `for step in ddim(denoiser, x_T)` hands out every intermediate state, which is what a
+slider scrubs through; `*_, last = ddim(...)` keeps the sample only, and `sample(denoiser, n)` is one line for
+those who want no more. A generator checks its arguments when it is first iterated. Nothing here knows whether
+the denoiser is exact or learned. SAMPLERS has them all by name.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from .checks import check_data, check_int, check_t, noise_like
-from .forward import q_posterior
+from .checks import check_int, noise_like
+from .forward import posterior_weights, transition
 from .schedules import NoiseSchedule
-from .views import Denoiser, Prediction, check_schedule
+from .steps import SPACINGS, Step, checked_start, p_sample_prior, predict, timesteps
+from .views import Denoiser, Prediction, own_schedule
 
-SPACINGS = ("trailing", "log_snr", "karras")
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One iteration of a sampler: where it led, and how.
-
-    t and x [B, *D] are those *after* it; prediction is what made it; calls counts the denoiser calls so far.
-    """
-
-    t: int
-    x: Tensor
-    prediction: Prediction
-    calls: int
-
-
-def timesteps(schedule: NoiseSchedule, steps: int, spacing: str = "trailing") -> list[int]:
-    """steps + 1 strictly falling times, from T to 0.
-
-    "trailing": equally spaced in t (Lin et al. 2024, table 2; it includes T, which some popular spacings do
-    not). "log_snr": equally spaced in log SNR from T to 1, then 0 (Lu et al. 2022, section 3.3). "karras":
-    from T to 1 too, but equally spaced in (sigma/signal)^(1/7) (Karras et al. 2022, eq. 5). The last two are
-    rounded to whole t. Raises ValueError unless 1 ≤ steps ≤ T.
-    """
-    T = schedule.T
-    if check_int(steps, "steps", 1) > T:
-        raise ValueError(f"steps must be at most T = {T}; got {steps}")
-    if spacing not in SPACINGS:
-        raise ValueError(f"spacing must be one of {', '.join(SPACINGS)}; got {spacing!r}")
-    if spacing == "trailing" or steps == 1:
-        return [round(T * (steps - i) / steps) for i in range(steps + 1)]
-    log_snr = schedule.log_snr[1:]
-    low = log_snr[log_snr.isfinite()][-1]  # a zero-SNR end is at −∞: start from the step before
-    wanted = torch.linspace(low, log_snr[0], steps, dtype=torch.float64)
-    if spacing == "karras":
-        root = torch.linspace((-low / 14).exp(), (-log_snr[0] / 14).exp(), steps, dtype=torch.float64)
-        wanted = -14 * root.log()  # root = (sigma/signal)^(1/7)
-    times = (1 + (log_snr - wanted[:, None]).abs().argmin(1)).tolist()
-    times[0] = T
-    for i in range(1, steps):  # rounding may have merged some: move them apart, downwards from T …
-        times[i] = min(times[i], times[i - 1] - 1)
-    for i in range(steps):  # … and upwards from 1
-        times[-1 - i] = max(times[-1 - i], 1 + i)
-    return [*times, 0]
-
-
-def p_sample_prior(shape, schedule: NoiseSchedule, generator: torch.Generator | None = None) -> Tensor:
-    """x_T ~ p(x_T) = N(0, (signal_T² + sigma_T²) I): where every sampler starts.
-
-    shape is (B, *D); float32, on the CPU.
-    """
-    std = math.hypot(schedule.signal[-1], schedule.sigma[-1])
-    return std * noise_like(torch.empty(shape), generator)
+__all__ = ["SAMPLERS", "ddim", "ddim_inversion", "ddpm", "dpm_solver_pp_2m", "edm", "heun", "sample"]
+__all__ += [
+    "SPACINGS",
+    "Step",
+    "p_sample_prior",
+    "sde_dpm_solver_pp_2m",
+    "timesteps",
+]
 
 
 @torch.no_grad()
 def ddpm(
     denoiser: Denoiser,
     x_T: Tensor,
-    schedule: NoiseSchedule,
+    schedule: NoiseSchedule | None = None,
     timesteps=None,
     variance: str = "small",
     clip: float | None = None,
@@ -87,23 +43,23 @@ def ddpm(
     """Ancestral sampling (Ho et al. 2020, algorithm 2): x_s ~ N(mean of q(x_s|x_t, x̂_0), variance).
 
     x_T [B, *D] is the state at the first of `timesteps` (falling times within T…0; every t unless given).
+    `schedule` is the denoiser's own; it must be given where the denoiser does not say which that is.
     variance: "small" is that of q(x_s|x_t, x_0), "large" that of q(x_t|x_s), both for the actual step from
     t to s. `clip` c clamps x̂_0 to [−c, c], which the paper's code does and its algorithm 2 does not: right
     for images, wrong for data without such bounds. The step to 0 returns x̂_0, without noise. Raises
-    ValueError for times that do not fall, or unknown names.
+    ValueError for times that do not fall, unknown names, and a denoiser of another schedule.
     """
     if variance not in ("small", "large"):
         raise ValueError(f'variance must be "small" or "large"; got {variance!r}')
-    x = check_data(x_T, "x_T")
-    for calls, (t, s) in enumerate(_pairs(timesteps, schedule), 1):
-        prediction = _guess(denoiser, x, t, schedule, clip)
-        posterior = q_posterior(prediction.x0, x, t, schedule, s)
-        if s == 0:
-            x = posterior.mean
-        elif variance == "small":
-            x = posterior.sample(generator)
-        else:
-            x = posterior.mean + _jump_std(s, t, schedule) * noise_like(x, generator)
+    x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
+    for calls, (t, s) in enumerate(pairwise(times), 1):
+        prediction = predict(denoiser, x, t, schedule, clip)
+        weight_x0, weight_x, var = posterior_weights(t, s, schedule)
+        if variance == "large":
+            _, var = transition(t, s, schedule)
+        x = weight_x0 * prediction.x0 + weight_x * x
+        if s > 0:
+            x = x + var.sqrt() * noise_like(x, generator)
         yield Step(s, x, prediction, calls)
 
 
@@ -111,7 +67,7 @@ def ddpm(
 def ddim(
     denoiser: Denoiser,
     x_T: Tensor,
-    schedule: NoiseSchedule,
+    schedule: NoiseSchedule | None = None,
     timesteps=None,
     eta: float = 0.0,
     clip: float | None = None,
@@ -122,19 +78,19 @@ def ddim(
     ṽ is the variance of q(x_s|x_t, x_0).
 
     eta = 0 draws nothing: the same x_T gives the same sample. eta = 1 is `ddpm` with the small variance.
-    x_T, timesteps and clip are as there; after clipping, ε̂ is derived again from x̂_0. Raises ValueError
-    for an eta outside [0, 1].
+    All else is as there; after clipping, ε̂ is derived again from x̂_0. Raises ValueError as it does, and for
+    an eta outside [0, 1].
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must lie in [0, 1]; got {eta}")
-    x = check_data(x_T, "x_T")
-    for calls, (t, s) in enumerate(_pairs(timesteps, schedule), 1):
-        prediction = _guess(denoiser, x, t, schedule, clip)
-        signal, sigma = schedule.signal[s].item(), schedule.sigma[s].item()
-        fresh = eta**2 * sigma**2 * (1 - (schedule.snr[t] / schedule.snr[s]).item())
-        x = signal * prediction.x0 + math.sqrt(sigma**2 - fresh) * prediction.eps
-        if fresh > 0:
-            x = x + math.sqrt(fresh) * noise_like(x, generator)
+    x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
+    for calls, (t, s) in enumerate(pairwise(times), 1):
+        prediction = predict(denoiser, x, t, schedule, clip)
+        var = eta**2 * posterior_weights(t, s, schedule)[2]
+        direction = (schedule.sigma[s] ** 2 - var).sqrt()
+        x = schedule.signal[s] * prediction.x0 + direction * prediction.eps
+        if var > 0:
+            x = x + var.sqrt() * noise_like(x, generator)
         yield Step(s, x, prediction, calls)
 
 
@@ -142,35 +98,44 @@ def ddim(
 def heun(
     denoiser: Denoiser,
     x_T: Tensor,
-    schedule: NoiseSchedule,
+    schedule: NoiseSchedule | None = None,
     timesteps=None,
     clip: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
     """Heun's method: a DDIM step through the mean of ε̂ here and ε̂ where a first DDIM step leads. Order 2.
 
-    In x̄ = x/signal and σ = sigma/signal the ODE is dx̄/dσ = ε̂, and this is Karras et al. 2022, algorithm 1:
-    two calls a step, and one for the step to 0, which returns x̂_0. prediction is the mean that made the step.
+    In x̄ = x/signal and σ = sigma/signal the ODE is dx̄/dσ = ε̂ (Karras et al. 2022, eq. 1 with σ(t) = t),
+    and this is their algorithm 1, with one exception. Two calls a step, and one for the step to 0, which
+    returns x̂_0. prediction is the mean that made the step.
 
-    The pitfall: on the way an error in ε̂ grows by up to σ_t/σ_s: by 633 in the first of 50 trailing steps on
-    `cosine`. Where one step would cut σ by more than 50 (as it always does from zero SNR), the two x̂_0 are
-    averaged instead: of order 2 as well, and never scaled by more than 1.
+    The exception: on the way an error in ε̂ grows by up to σ_t/σ_s, which is 633 in the first of 50 trailing
+    steps on `cosine`. Where one step cuts σ by more than 50 (as it always does from zero SNR), the two x̂_0
+    are averaged instead: of order 2 as well, and never scaled by more than 1.
 
-    x_T, timesteps and clip are as in `ddpm`. Nothing is drawn: generator is there so that all samplers can
-    be called alike.
+    All else is as in `ddpm`. Nothing is drawn: generator is there so that all samplers can be called alike.
     """
-    x, calls = check_data(x_T, "x_T"), 0
-    for t, s in _pairs(timesteps, schedule):
-        prediction = _heun_guess(denoiser, x, t, s, schedule, clip)
-        x, calls = _ddim_step(prediction, s, schedule), calls + (2 if s > 0 else 1)
-        yield Step(s, x, prediction, calls)
+    x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
+    signal, sigma, calls = schedule.signal, schedule.sigma, 0
+    for t, s in pairwise(times):
+        guess, calls = predict(denoiser, x, t, schedule, clip), calls + 1
+        if s > 0:
+            x_s = signal[s] * guess.x0 + sigma[s] * guess.eps
+            ahead, calls = predict(denoiser, x_s, s, schedule, clip), calls + 1
+            if schedule.snr[s] > 50**2 * schedule.snr[t]:
+                guess = Prediction(x, t, schedule, (guess.x0 + ahead.x0) / 2)
+            else:
+                eps = (guess.eps + ahead.eps) / 2
+                guess = Prediction(x, t, schedule, (x - sigma[t] * eps) / signal[t], eps)
+        x = signal[s] * guess.x0 + sigma[s] * guess.eps
+        yield Step(s, x, guess, calls)
 
 
 @torch.no_grad()
 def edm(
     denoiser: Denoiser,
     x_T: Tensor,
-    schedule: NoiseSchedule,
+    schedule: NoiseSchedule | None = None,
     timesteps=None,
     s_churn: float = 40.0,
     s_min: float = 0.0,
@@ -191,24 +156,33 @@ def edm(
             raise ValueError(f"{name} must be at least 0; got {value}")
     if s_noise == math.inf:
         raise ValueError(f"s_noise must be finite; got {s_noise}")
-    x, calls, log_snr = check_data(x_T, "x_T"), 0, schedule.log_snr
-    pairs = list(_pairs(timesteps, schedule))
-    gamma = min(s_churn / len(pairs), math.sqrt(2) - 1)
-    for t, s in pairs:
-        if t < schedule.T and gamma > 0 and s_min <= (-log_snr[t] / 2).exp() <= s_max:
-            start, t = t, t + int((log_snr[t:] - (log_snr[t] - 2 * math.log1p(gamma))).abs().argmin())
-            keep = (schedule.signal[t] / schedule.signal[start]).item()
-            x = keep * x + s_noise * _jump_std(start, t, schedule) * noise_like(x, generator)
-        prediction = _heun_guess(denoiser, x, t, s, schedule, clip)
-        x, calls = _ddim_step(prediction, s, schedule), calls + (2 if s > 0 else 1)
-        yield Step(s, x, prediction, calls)
+    x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
+    signal, sigma, log_snr, calls = schedule.signal, schedule.sigma, schedule.log_snr, 0
+    gamma = min(s_churn / (len(times) - 1), math.sqrt(2) - 1)
+    for t, s in pairwise(times):
+        if t < schedule.T and gamma > 0 and s_min <= sigma[t] / signal[t] <= s_max:
+            wanted = log_snr[t] - 2 * math.log1p(gamma)
+            t_hat = t + int((log_snr[t:] - wanted).abs().argmin())
+            scale, var = transition(t_hat, t, schedule)
+            x, t = scale * x + s_noise * var.sqrt() * noise_like(x, generator), t_hat
+        guess, calls = predict(denoiser, x, t, schedule, clip), calls + 1
+        if s > 0:
+            x_s = signal[s] * guess.x0 + sigma[s] * guess.eps
+            ahead, calls = predict(denoiser, x_s, s, schedule, clip), calls + 1
+            if schedule.snr[s] > 50**2 * schedule.snr[t]:
+                guess = Prediction(x, t, schedule, (guess.x0 + ahead.x0) / 2)
+            else:
+                eps = (guess.eps + ahead.eps) / 2
+                guess = Prediction(x, t, schedule, (x - sigma[t] * eps) / signal[t], eps)
+        x = signal[s] * guess.x0 + sigma[s] * guess.eps
+        yield Step(s, x, guess, calls)
 
 
 @torch.no_grad()
 def dpm_solver_pp_2m(
     denoiser: Denoiser,
     x_T: Tensor,
-    schedule: NoiseSchedule,
+    schedule: NoiseSchedule | None = None,
     timesteps=None,
     clip: float | None = None,
     generator: torch.Generator | None = None,
@@ -216,24 +190,29 @@ def dpm_solver_pp_2m(
     """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2): a DDIM step through a guess ahead.
 
     D = x̂_0 + h/(2 h_before) · (x̂_0 − x̂_0 before), where h is the gain in log SNR over this step and h_before
-    over the step before: one call a step. There is nothing to extrapolate from in the first step, nor after
-    one from zero SNR (h_before = ∞), and nothing to extrapolate to in the step to 0 (h = ∞): there D = x̂_0.
-    Order 2. prediction is D. x_T, timesteps and clip are as in `ddpm`; what is clipped is x̂_0, not D.
-    generator is not used, as in `heun`.
+    over the step before (their λ is half of ours, which cancels): one call a step. There is nothing to
+    extrapolate from in the first step, nor after one from zero SNR (h_before = ∞), and nothing to extrapolate
+    to in the step to 0 (h = ∞): there D = x̂_0. Order 2. prediction is D. All else is as in `ddpm`; what is
+    clipped is x̂_0, not D. generator is not used, as in `heun`.
     """
-    x, before = check_data(x_T, "x_T"), None
-    for calls, (t, s) in enumerate(_pairs(timesteps, schedule), 1):
-        prediction = _guess(denoiser, x, t, schedule, clip)
-        extrapolated = _extrapolated(prediction, before, t, s, schedule)
-        x, before = _ddim_step(extrapolated, s, schedule), (prediction.x0, t)
-        yield Step(s, x, extrapolated, calls)
+    x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
+    log_snr, before = schedule.log_snr, None
+    for calls, (t, s) in enumerate(pairwise(times), 1):
+        guess = predict(denoiser, x, t, schedule, clip)
+        x0 = guess.x0
+        if before is not None and s > 0:
+            x0_before, t_before = before
+            h, h_before = log_snr[s] - log_snr[t], log_snr[t] - log_snr[t_before]
+            guess = Prediction(x, t, schedule, x0 + h / (2 * h_before) * (x0 - x0_before))
+        x, before = schedule.signal[s] * guess.x0 + schedule.sigma[s] * guess.eps, (x0, t)
+        yield Step(s, x, guess, calls)
 
 
 @torch.no_grad()
 def sde_dpm_solver_pp_2m(
     denoiser: Denoiser,
     x_T: Tensor,
-    schedule: NoiseSchedule,
+    schedule: NoiseSchedule | None = None,
     timesteps=None,
     clip: float | None = None,
     generator: torch.Generator | None = None,
@@ -241,74 +220,71 @@ def sde_dpm_solver_pp_2m(
     """SDE-DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095): `ddpm` through the D of `dpm_solver_pp_2m`.
 
     x_s ~ q(x_s|x_t, x_0 = D) is the paper's update, term by term. One call a step; the step to 0 returns x̂_0
-    without noise. x_T, timesteps and clip are as in `dpm_solver_pp_2m`.
+    without noise. All else is as in `dpm_solver_pp_2m`.
     """
-    x, before = check_data(x_T, "x_T"), None
-    for calls, (t, s) in enumerate(_pairs(timesteps, schedule), 1):
-        prediction = _guess(denoiser, x, t, schedule, clip)
-        extrapolated = _extrapolated(prediction, before, t, s, schedule)
-        posterior = q_posterior(extrapolated.x0, x, t, schedule, s)
-        x, before = (posterior.sample(generator) if s > 0 else posterior.mean), (prediction.x0, t)
-        yield Step(s, x, extrapolated, calls)
-
-
-def _ddim_step(prediction: Prediction, s: int, schedule: NoiseSchedule) -> Tensor:
-    """signal_s x̂_0 + sigma_s ε̂: the step of every sampler without noise, each through a guess of its own."""
-    return schedule.signal[s].item() * prediction.x0 + schedule.sigma[s].item() * prediction.eps
-
-
-def _heun_guess(denoiser: Denoiser, x: Tensor, t: int, s: int, schedule: NoiseSchedule, clip) -> Prediction:
-    """The guess that Heun's step from t to s goes by: the mean of here and ahead; at s = 0 that of here."""
-    here = _guess(denoiser, x, t, schedule, clip)
-    if s == 0:
-        return here
-    ahead = _guess(denoiser, _ddim_step(here, s, schedule), s, schedule, clip)
-    return _mean(here, ahead, t, s, schedule)
-
-
-def _mean(here: Prediction, ahead: Prediction, t: int, s: int, schedule: NoiseSchedule) -> Prediction:
-    """The mean of two guesses, at t and s: of ε̂, or of x̂_0 if sigma/signal falls by more than 50 between."""
-    if schedule.snr[s] > 50**2 * schedule.snr[t]:
-        return Prediction.from_x0((here.x0 + ahead.x0) / 2, here.x_t, t, schedule)
-    return Prediction.from_eps((here.eps + ahead.eps) / 2, here.x_t, t, schedule)
-
-
-def _extrapolated(prediction: Prediction, before, t: int, s: int, schedule: NoiseSchedule) -> Prediction:
-    """The D of DPM-Solver++(2M); before is (x̂_0, t) of the step before, or None."""
-    if before is None or s == 0:
-        return prediction
-    x0_before, t_before = before
-    log_snr = schedule.log_snr
-    weight = ((log_snr[s] - log_snr[t]) / (log_snr[t] - log_snr[t_before]) / 2).item()
-    x0 = prediction.x0 + weight * (prediction.x0 - x0_before)
-    return Prediction.from_x0(x0, prediction.x_t, t, schedule)
-
-
-def _jump_std(s: int, t: int, schedule: NoiseSchedule) -> float:
-    """The standard deviation of q(x_t|x_s)."""
-    return schedule.sigma[t].item() * math.sqrt(-torch.expm1(schedule.log_snr[t] - schedule.log_snr[s]))
-
-
-def _pairs(timesteps, schedule: NoiseSchedule) -> Iterator[tuple[int, int]]:
-    """(t, s) for each step; every t unless timesteps are given, which must fall strictly and lie in 0…T."""
-    times = range(schedule.T, -1, -1) if timesteps is None else timesteps
-    times = check_t(list(times) if isinstance(times, range) else times, schedule.T, name="timesteps")
-    if times.ndim == 0 or len(times) < 2 or not (times.diff() < 0).all():
-        raise ValueError(f"timesteps must fall, as those of timesteps(schedule, 50) do; got {times.tolist()}")
-    return pairwise(times.tolist())
-
-
-def _guess(denoiser: Denoiser, x: Tensor, t: int, schedule: NoiseSchedule, clip: float | None) -> Prediction:
-    """The denoiser's prediction, with x̂_0 clamped to [−clip, clip]: the other views follow from that.
-
-    Raises ValueError for a denoiser that was made for other tables than the sampler's: its x̂_0 and ε̂ would
-    not add up to x. And where x̂_0 is not finite: half precision overflows near zero SNR.
-    """
-    if clip is not None and not clip > 0:
-        raise ValueError(f"clip must be above 0; got {clip}")
-    prediction = check_schedule(denoiser(x, t), schedule)
-    x0 = check_data(prediction.x0, f"x̂_0 at t = {t}", x.shape)
-    return prediction if clip is None else Prediction.from_x0(x0.clamp(-clip, clip), x, t, schedule)
+    x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
+    log_snr, before = schedule.log_snr, None
+    for calls, (t, s) in enumerate(pairwise(times), 1):
+        guess = predict(denoiser, x, t, schedule, clip)
+        x0 = guess.x0
+        if before is not None and s > 0:
+            x0_before, t_before = before
+            h, h_before = log_snr[s] - log_snr[t], log_snr[t] - log_snr[t_before]
+            guess = Prediction(x, t, schedule, x0 + h / (2 * h_before) * (x0 - x0_before))
+        weight_x0, weight_x, var = posterior_weights(t, s, schedule)
+        x, before = weight_x0 * guess.x0 + weight_x * x, (x0, t)
+        if s > 0:
+            x = x + var.sqrt() * noise_like(x, generator)
+        yield Step(s, x, guess, calls)
 
 
 SAMPLERS = {f.__name__: f for f in (ddpm, ddim, heun, edm, dpm_solver_pp_2m, sde_dpm_solver_pp_2m)}
+
+
+def sample(
+    denoiser: Denoiser,
+    n: int,
+    sampler=ddim,
+    steps: int | None = None,
+    spacing: str = "trailing",
+    schedule: NoiseSchedule | None = None,
+    shape=None,
+    generator: torch.Generator | None = None,
+    device="cpu",
+    **options,
+) -> Tensor:
+    """n samples in one line: `sample(pretrained.load("digits").given(3), 16)`. -> [n, *D], float32.
+
+    x_T is drawn from the prior, and `sampler` (one of SAMPLERS' functions) takes `steps` steps: 50 unless
+    given, or T if that is less. `options` are its own. shape, that of one example, and schedule must be given
+    where the denoiser does not say them. Shows a progress bar if it is slow. Raises ValueError for n below 1,
+    for steps outside 1…T, and where the shape is unknown.
+    """
+    schedule, shape = own_schedule(denoiser, schedule), shape or getattr(denoiser, "shape", None)
+    if shape is None:
+        raise ValueError("shape must be given: this denoiser does not say which shape an example has")
+    times = timesteps(schedule, min(50, schedule.T) if steps is None else steps, spacing)
+    x_T = p_sample_prior((check_int(n, "n", 1), *shape), schedule, generator, device)
+    run = sampler(denoiser, x_T, schedule, times, generator=generator, **options)
+    *_, last = tqdm(run, total=len(times) - 1, delay=2, leave=False, desc="sampling")
+    return last.x
+
+
+@torch.no_grad()
+def ddim_inversion(
+    denoiser: Denoiser, x0: Tensor, schedule: NoiseSchedule | None = None, timesteps=None
+) -> Iterator[Step]:
+    """The steps of `ddim` upwards, from data to the noise it is made from (Song, Meng & Ermon 2021, 4.3).
+
+    x_t = signal_t x̂_0 + sigma_t ε̂ with the prediction at x_s. At s = 0, where there is no ε̂, it is made for
+    signal_t x_0 at t. x0 [B, *D] is the state at the first of `timesteps`, which rise within 0…T (every t
+    unless given). It undoes `ddim` up to the error of the steps, which is of order 1. Raises ValueError as
+    `ddpm` does.
+    """
+    falling = None if timesteps is None else list(timesteps)[::-1]
+    x, schedule, times = checked_start(denoiser, x0, schedule, falling, None)
+    for calls, (s, t) in enumerate(pairwise(times[::-1]), 1):
+        seen, at = (schedule.signal[t] * x, t) if s == 0 else (x, s)
+        prediction = predict(denoiser, seen, at, schedule, None)
+        x = schedule.signal[t] * prediction.x0 + schedule.sigma[t] * prediction.eps
+        yield Step(t, x, prediction, calls)

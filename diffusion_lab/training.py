@@ -1,14 +1,23 @@
 """Training: a `Recipe` says everything, `train` carries it out.
 
-The objective is the simple one (Ho et al. 2020, eq. 14): draw x_0, t and ε, show the network x_t, and take
-the mean squared error in the view it predicts. What is kept is the moving average of the weights (EMA).
+Draw x_0, t and ε, show the network x_t, and take the mean squared error in the view it predicts. In terms of
+x_0 (Salimans & Ho 2022, section 4), on a variance-preserving schedule, the recipe's choices are
 
-A run is reproducible. Everything drawn comes from one generator on the CPU, where the batches are made, so a
-seed gives the same batches on every device. And on the CPU, a run resumed from a checkpoint is bit for bit
-the run that was never stopped.
+    predicts = "eps"    SNR_t ‖x_0 − x̂_0‖²          the simple objective (Ho et al. 2020, eq. 14)
+    predicts = "x0"     ‖x_0 − x̂_0‖²
+    predicts = "v"      (1 + SNR_t) ‖x_0 − x̂_0‖²    the default
+
+With min_snr = γ, all three are min(SNR_t, γ) ‖x_0 − x̂_0‖² (Hang et al. 2023). Karras et al. 2022 (table 1)
+precondition the network and weight its error, for data of standard deviation σ_data. For σ_data = 1 that *is*
+"v", up to its sign. What is kept is the moving average of the weights (EMA).
+
+A run is reproducible. Batches are made on the CPU, drawn from one generator there: a seed gives the same
+batches on every device. Dropout has a generator of its own, seeded anew at each step. So on the CPU, a run
+resumed from a checkpoint is bit for bit the run that was never stopped.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +31,7 @@ from .checks import check_data, noise_like
 from .forward import q_sample
 from .recipe import Recipe
 from .schedules import NoiseSchedule
-from .unet import ModelDenoiser, check_label
+from .unet import Dropout, ModelDenoiser, check_label
 from .views import Prediction
 
 
@@ -78,7 +87,8 @@ def train(
 ) -> Result:
     """Trains the recipe's network.
 
-    data         x0 [N, *D] in [−1, 1], or (x0, label [N]); unless given, the set that the recipe names
+    data         x0 [N, *D] in [−1, 1], or (x0, label [N]), labels also as a list or array, and not looked at
+                 by a network without classes; unless given, the set that the recipe names
     device       "cpu", "cuda", "mps", …
     callback     called as callback(step, denoiser, history) every `callback_every` steps and after the last;
                  the denoiser has the averaged weights of that moment, and may be sampled from
@@ -87,19 +97,16 @@ def train(
     progress     show a progress bar
 
     Interrupting (Ctrl-C, or the notebook's ■) ends the training early: what is returned is usable, with the
-    history so far and `interrupted` set; a checkpoint stays as it was last written. torch's global
-    generators are left as they were. Raises ValueError for data that do not fit the recipe, for a checkpoint
-    that cannot be read or belongs to another recipe, and if the loss stops being a number.
+    history so far and `interrupted` set; a checkpoint stays as it was last written. No global generator is
+    touched: whatever draws beside a training, in another thread, gets what it would get alone. Raises
+    ValueError for data that do not fit the recipe, for a checkpoint that cannot be read or belongs to another
+    recipe, and if the loss stops being a number; warns of images in [0, 1].
     """
     device = check_device(device)
-    x0, label = _check_training_data(load_data(recipe) if data is None else data, recipe)
-    schedule, net = recipe.make_schedule(), recipe.make_network()
-    if label is not None and net.num_classes is not None:
-        check_label(label, net.num_classes)
-    elif net.num_classes is not None:
-        raise ValueError(f"data must come with labels: the recipe's network has {net.num_classes} classes")
-    else:
-        label = None
+    data = load_data(recipe) if data is None else data
+    x0, label = data if isinstance(data, tuple | list) else (data, None)
+    x0, schedule, net = _check_x0(x0, recipe), recipe.make_schedule(), recipe.make_network()
+    label = None if net.num_classes is None else _check_labels(label, len(x0), net.num_classes)
     # channels_last is the layout of a GPU's fast convolutions; a CPU is slower with it on small images
     fast = x0.ndim == 4 and device.type == "cuda"
     layout = torch.channels_last if fast else torch.contiguous_format
@@ -112,6 +119,11 @@ def train(
         net.parameters(), recipe.lr, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
     )
     generator = torch.Generator().manual_seed(recipe.seed)
+    dropout = torch.Generator(device)
+    for layer in net.modules():
+        if isinstance(layer, Dropout):
+            layer.generator = dropout
+    weight = loss_weight(recipe, schedule)
     shape = (recipe.steps, recipe.batch)
     history = History(0, torch.zeros(shape, dtype=torch.int32), torch.zeros(shape, device=device))
     if resume:
@@ -121,7 +133,7 @@ def train(
 
     interrupted = False
     bar = tqdm(total=recipe.steps, initial=history.step, disable=not progress, unit="step")
-    with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with bar:
         try:
             for step in range(history.step, recipe.steps):
                 # 1. A batch: x_0, t and ε give x_t, and the truth in the view that the network predicts
@@ -129,14 +141,14 @@ def train(
                 x_t, target = x_t.to(device, memory_format=layout), target.to(device)
 
                 # 2. The squared error, per example
-                _seed_dropout(recipe.seed + step, device)
+                dropout.manual_seed(recipe.seed + step)  # anew each step: a resumed run is the same
                 with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                     value = net(x_t, t, y, hidden)
                 loss = (value.float() - target).square().flatten(1).mean(1)
 
                 # 3. One step of AdamW, one of the average
                 optimizer.zero_grad()
-                loss.mean().backward()
+                (loss * weight[t].to(loss)).mean().backward()
                 nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, recipe)
@@ -174,6 +186,17 @@ def learning_rate(step: int, recipe: Recipe) -> float:
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / (recipe.steps - warm)))
 
 
+def loss_weight(recipe: Recipe, schedule: NoiseSchedule) -> Tensor:
+    """What the squared error at each t counts, [T+1]: 1, or with min_snr = γ by min-SNR (Hang et al. 2023).
+
+    There the error of x̂_0 counts min(SNR_t, γ). That of ε̂ is SNR_t times as large, that of v̂ SNR_t + 1 times.
+    """
+    if recipe.min_snr is None:
+        return torch.ones_like(schedule.snr)
+    own = {"eps": schedule.snr, "x0": torch.ones_like(schedule.snr), "v": schedule.snr + 1}[recipe.predicts]
+    return schedule.snr.clamp(max=recipe.min_snr) / own
+
+
 def _draw_batch(recipe: Recipe, x0: Tensor, label, schedule: NoiseSchedule, generator: torch.Generator):
     """x_t, t, the labels and which of them to hide (None without labels), and the target: the true view."""
     pick = torch.randint(len(x0), (recipe.batch,), generator=generator)
@@ -205,13 +228,6 @@ def _ema_update(decay: float):
     return update
 
 
-def _seed_dropout(seed: int, device: torch.device) -> None:
-    """Dropout draws from its device's default generator: reseeded each step, a resumed run is the same."""
-    torch.default_generator.manual_seed(seed)
-    if device.type != "cpu":
-        getattr(torch, device.type).manual_seed(seed)
-
-
 def check_device(device) -> torch.device:
     """torch.device(device), if this machine has it; otherwise a ValueError."""
     try:
@@ -233,13 +249,27 @@ def load_data(recipe: Recipe):
     raise ValueError(f"data must be one of {known}, or be given to train(); got {recipe.data!r}")
 
 
-def _check_training_data(data, recipe: Recipe) -> tuple[Tensor, Tensor | None]:
-    x0, label = data if isinstance(data, tuple | list) else (data, None)
+def _check_x0(x0, recipe: Recipe) -> Tensor:
     check_data(x0, "data")
     if len(x0) == 0:
         raise ValueError("data must hold at least one example; got none")
-    if recipe.network == "TinyUNet" and x0.abs().max() > 1:
-        raise ValueError(f"data must be images in [-1, 1]; got values up to {x0.abs().max():g} in size")
-    if label is not None and label.shape != x0.shape[:1]:
-        raise ValueError(f"label must have shape [{len(x0)}], one for each x0; got {list(label.shape)}")
-    return x0.detach().cpu().float(), None if label is None else label.detach().cpu()
+    if recipe.network == "TinyUNet":
+        low, high = x0.min().item(), x0.max().item()
+        if max(high, -low) > 1:
+            raise ValueError(f"data must be images in [-1, 1]; got values up to {max(high, -low):g} in size")
+        if 0 <= low < high:
+            warnings.warn(
+                f"data lie in [{low:g}, {high:g}], as if black were 0. Here it is -1: for images in [0, 1], "
+                "train on 2 * images - 1.",
+                stacklevel=3,
+            )
+    return x0.detach().cpu().float()
+
+
+def _check_labels(label, N: int, num_classes: int) -> Tensor:
+    if label is None:
+        raise ValueError(f"data must come with labels: the recipe's network has {num_classes} classes")
+    label = check_label(label, num_classes, look=True).cpu()
+    if label.shape != (N,):
+        raise ValueError(f"label must have shape [{N}], one for each x0; got {list(label.shape)}")
+    return label

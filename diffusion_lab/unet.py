@@ -5,20 +5,81 @@ Both are called the same way, ``net(x, t, label=None)``, and return something of
 """
 
 import math
+import warnings
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from .checks import check_data, check_int, check_t
 from .schedules import NoiseSchedule
 from .views import Prediction
 
 
+def drawn(make, generator: torch.Generator) -> nn.Module:
+    """The network make(), its first weights drawn from the generator, in torch's own way and order.
+
+    So they are what ``torch.manual_seed`` with the same seed would give. But torch's global generator is left
+    to whoever is drawing from it, perhaps in another thread.
+    """
+    with _DrawFrom(generator):
+        return make()
+
+
+def loaded(make, weights: dict[str, Tensor]) -> nn.Module:
+    """The network make() with copies of these weights (its state_dict), in float32.
+
+    Nothing is drawn: on torch's device "meta" it is made without any numbers. Raises ValueError for weights
+    of another network.
+    """
+    with torch.device("meta"):
+        net = make()
+    try:
+        copies = {name: value.to(torch.float32, copy=True) for name, value in weights.items()}
+        net.load_state_dict(copies, assign=True)
+    except RuntimeError as error:
+        raise ValueError(f"weights must be those of this {type(net).__name__}; {error}") from error
+    return net
+
+
+class _DrawFrom(TorchFunctionMode):
+    """Inside ``with _DrawFrom(generator):`` and in this thread alone, layers are initialised from it."""
+
+    DRAWS = (nn.init.kaiming_uniform_, nn.init.uniform_, nn.init.normal_)  # of linear, convolution, embedding
+
+    def __init__(self, generator: torch.Generator):
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        own = {"generator": self.generator} if function in self.DRAWS else {}
+        return function(*args, **(kwargs or {}) | own)
+
+
+class Dropout(nn.Module):
+    """In training, a share p of the features become 0 and the others are divided by 1 − p.
+
+    (Srivastava et al. 2014.) `generator`, on the device of the data, says which ones: torch's global one
+    unless it is set.
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p, self.generator = p, None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        return x * kept.div_(1 - self.p)
+
+
 def time_embedding(t: Tensor, dim: int) -> Tensor:
     """t [B], integer or real, as dim/2 cosines and sines: [B, dim] (Vaswani et al. 2017, section 3.5).
 
-    Wavelengths run from 2π to 10 000 · 2π steps: t = 1 and t = 2 differ as clearly as t = 100 and t = 900.
+    Wavelengths grow by equal factors from 2π to 2π · 10 000^(1 − 2/dim) steps. How far apart the embeddings
+    of s and t are depends on |t − s| alone: at dim = 128, 1.95 for neighbours, 10.3 for 100 and 900.
     """
     # in float32 whatever the weights are: bfloat16 cannot count to 1000
     frequency = torch.exp(torch.arange(dim // 2, device=t.device) * (-math.log(10_000) / (dim // 2)))
@@ -44,8 +105,7 @@ class Condition(nn.Module):
         first = self.time[0]
         c = self.time(time_embedding(t, first.in_features).to(first.weight.dtype))
         if label is not None:
-            check_label(label, self.num_classes)
-            label = _one_per_example(torch.as_tensor(label).long(), x, "label")
+            label = _one_per_example(check_label(label, self.num_classes), x, "label")
         elif self.num_classes is not None:
             label = torch.full((len(x),), self.num_classes, device=x.device)
         else:
@@ -59,19 +119,31 @@ def _one_per_example(value: Tensor, x: Tensor, name: str) -> Tensor:
     """value, one number or [B], as [B] on x's device."""
     if value.ndim > 1 or (value.ndim == 1 and len(value) != len(x)):
         raise ValueError(f"{name} must be one number or [B] = [{len(x)}]; got shape {list(value.shape)}")
-    return value.to(x.device).expand(len(x))
+    # a CPU that waits for its few numbers to arrive on the GPU waits for all that the GPU has yet to do
+    return value.to(x.device, non_blocking=x.is_cuda).expand(len(x))
 
 
-def check_label(label, num_classes: int | None) -> None:
-    """Raises ValueError unless label holds integers in 0…num_classes − 1."""
-    if torch.compiler.is_compiling():  # looking at the values would break the compiled graph in two
-        return
-    label = torch.as_tensor(label)
+def check_label(label, num_classes: int | None, look: bool = False) -> Tensor:
+    """label, one or a list, array or tensor of them, as an int64 tensor; ValueError for no class in it.
+
+    The classes are 0…num_classes − 1. Values on a GPU are looked at only if told to `look`, for the CPU must
+    wait for them.
+    """
     if num_classes is None:
-        raise ValueError(f"label must be None: this network knows no classes; got {label.tolist()}")
-    whole = not label.is_floating_point() and label.dtype != torch.bool
-    if not whole or not ((label >= 0) & (label < num_classes)).all():
-        raise ValueError(f"label must be an integer in 0…{num_classes - 1}, or None; got {label.tolist()}")
+        raise ValueError(f"label must be None: this network knows no classes; got {label!r}")
+    expected = f"label must be an integer in 0…{num_classes - 1}, or None; got"
+    try:
+        tensor = torch.as_tensor(label)
+    except (TypeError, ValueError, RuntimeError):  # a word, a ragged list
+        raise ValueError(f"{expected} {label!r}") from None
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise ValueError(f"{expected} {label!r}")
+    tensor = tensor.long()
+    if torch.compiler.is_compiling():  # looking at the values would break the compiled graph in two
+        return tensor
+    if (look or tensor.device.type == "cpu") and not ((tensor >= 0) & (tensor < num_classes)).all():
+        raise ValueError(f"{expected} {label!r}")
+    return tensor
 
 
 class ResBlock(nn.Module):
@@ -86,7 +158,7 @@ class ResBlock(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.film = nn.Linear(condition, 2 * out_channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         same = in_channels == out_channels
         self.around = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
 
@@ -267,7 +339,8 @@ class MLP(nn.Module):
 class ModelDenoiser:
     """A network with what makes it a `Denoiser`: its schedule, and which view of the prediction it outputs.
 
-    net        called as net(x, t, label): a TinyUNet, an MLP, or a module of your own that has num_classes
+    net        called as net(x, t, label): a TinyUNet, an MLP, or a module or function of your own. One that
+               takes labels says in num_classes how many classes it knows; one of a single shape, in shape
     schedule   the NoiseSchedule it was trained on
     predicts   "eps", "x0" or "v"
     label      None (any class), one class, or [B]; change it with `given`
@@ -277,31 +350,39 @@ class ModelDenoiser:
     dropout wants net.eval() first.
     """
 
-    def __init__(self, net: nn.Module, schedule: NoiseSchedule, predicts: str = "eps", label=None):
+    def __init__(self, net, schedule: NoiseSchedule, predicts: str = "eps", label=None):
         if predicts not in ("eps", "x0", "v"):
             raise ValueError(f'predicts must be "eps", "x0" or "v"; got {predicts!r}')
         if label is not None:
-            check_label(label, net.num_classes)
+            label = check_label(label, getattr(net, "num_classes", None), look=True)
         self.net, self.schedule, self.predicts, self.label = net, schedule, predicts, label
+        self._from_view = getattr(Prediction, f"from_{predicts}")
 
     def given(self, label) -> "ModelDenoiser":
         """The same network told the class: one label, [B] labels, or None for "any class"."""
         return ModelDenoiser(self.net, self.schedule, self.predicts, label)
 
-    def __call__(self, x_t: Tensor, t) -> Prediction:
-        """x_t [B, *D], any floating dtype, on the network's device; t one time or [B], real or integer."""
-        check_data(x_t, "x_t")
-        # a tensor, since a compiled net is compiled again for every number; float32, since MPS has no float64
-        time = check_t(t, self.schedule.T, real=True).float().to(x_t.device)
-        weight = next(self.net.parameters())
-        value = self.net(x_t.to(weight.dtype), time, self.label).to(x_t.dtype)
-        from_view = {"eps": Prediction.from_eps, "x0": Prediction.from_x0, "v": Prediction.from_v}[
-            self.predicts
-        ]
-        return from_view(value, x_t, t, self.schedule)
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of one example, where the network knows it."""
+        return getattr(self.net, "shape", None)
 
     @property
     def dtype(self) -> torch.dtype | None:
         """That of the network's weights, in which it computes; None where it has none."""
         weight = next(self.net.parameters(), None) if isinstance(self.net, nn.Module) else None
         return None if weight is None else weight.dtype
+
+    def __call__(self, x_t: Tensor, t) -> Prediction:
+        """x_t [B, *D], any floating dtype, on the network's device; t one time or [B], real or integer."""
+        check_data(x_t, "x_t", finite=False)  # Prediction looks whether what comes of it is
+        if isinstance(t, float) and 0 < t < 1 < self.schedule.T:
+            warnings.warn(
+                f"t = {t} of {self.schedule.T} steps is nearly the data: t runs from 0 to {self.schedule.T} "
+                "here, not to 1. A tensor says that it is meant.",
+                stacklevel=2,
+            )
+        # a tensor, since a compiled net is compiled again for every number; float32, since MPS has no float64
+        time = check_t(t, self.schedule.T, real=True).float().to(x_t.device, non_blocking=x_t.is_cuda)
+        value = self.net(x_t.to(self.dtype or x_t.dtype), time, self.label)
+        return self._from_view(value.to(x_t.dtype), x_t, t, self.schedule)

@@ -19,6 +19,8 @@ from .schedules import NoiseSchedule, same_numbers, signal_sigma
 class Prediction:
     """A guess at the clean data behind x_t. Make one with `from_x0`, `from_eps`, `from_v` or `from_score`.
 
+    These raise ValueError for shapes that do not fit, and where x̂_0 is not finite.
+
     x0 [B, *D] is the guess itself; x_t [B, *D] and t (one time or [B], real times too) say what was seen.
     The other views follow from
 
@@ -106,7 +108,7 @@ class Prediction:
         return Prediction(self.x_t, self.t, self.schedule, self.x0.clamp(-c, c))
 
     def _checked(self, value: Tensor) -> "Prediction":
-        """self, if t is a time and x̂_0 is finite: the one look at the numbers that a call of a denoiser costs.
+        """self, if t is a time and x̂_0 is finite: the one look at numbers that a call of a denoiser costs.
 
         x_t and value are looked at only to say which of them it was.
         """
@@ -128,9 +130,9 @@ class Denoiser(Protocol):
     t is one time or [B]; an ODE solver passes real times.
 
     An exact mixture, an empirical data set, a network with its schedule, a guided wrapper of any of these:
-    the samplers, the ELBO and the explorers cannot tell them apart. All of ours also say for which schedule they
-    are (`.schedule`) and what shape one example has (`.shape`, None if they take any); a function of your own
-    need not, and is then given the schedule by whoever uses it.
+    the samplers, the ELBO and the explorers cannot tell them apart. All of ours also say for which
+    schedule they are (`.schedule`) and what shape one example has (`.shape`, None if they take any); a
+    function of your own need not, and is then given the schedule by whoever uses it.
     """
 
     def __call__(self, x_t: Tensor, t) -> Prediction: ...
@@ -166,9 +168,9 @@ def check_prediction(prediction) -> Prediction:
     """The prediction, if it is one; otherwise a ValueError that says how to make one."""
     if not isinstance(prediction, Prediction):
         raise ValueError(
-            f"denoiser must return a Prediction; it returned a {type(prediction).__name__}. A network becomes a "
-            "denoiser by unet.ModelDenoiser(net, schedule, predicts=…); a function of your own returns "
-            "views.Prediction.from_eps(value, x_t, t, schedule), or from_x0, from_v, from_score"
+            f"denoiser must return a Prediction; it returned a {type(prediction).__name__}. A network "
+            "becomes a denoiser by unet.ModelDenoiser(net, schedule, predicts=…); a function of your own "
+            "returns views.Prediction.from_eps(value, x_t, t, schedule), or from_x0, from_v, from_score"
         )
     return prediction
 
@@ -181,7 +183,7 @@ def check_schedule(prediction: Prediction, schedule: NoiseSchedule) -> Predictio
 
 def _check_same(own: NoiseSchedule, schedule: NoiseSchedule) -> None:
     if not same_numbers(own, schedule):
-        differ = f"sigma[1] is {own.sigma[1]:.6g} there and {schedule.sigma[1]:.6g} here"
+        differ = f"T is {own.T} there and {schedule.T} here"
         if own.T == schedule.T:
             t = int(((own.signal - schedule.signal).abs() + (own.sigma - schedule.sigma).abs()).argmax())
             differ = f"signal[{t}], sigma[{t}] are {own.signal[t]:.6g}, {own.sigma[t]:.6g} there"

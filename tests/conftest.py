@@ -1,5 +1,6 @@
 """What the tests share: threads, hypothesis, the gpu marker, Chromium, and a running JupyterLab."""
 
+import json
 import os
 import shutil
 import socket
@@ -26,7 +27,18 @@ settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
 
+# Files that take longest come first, or one worker is left with them at the end. `make quick` does without
+# the slow ones, and without single tests marked `slow`.
+SLOW = ["test_quality", "test_training", "test_elbo_terms", "test_metrics", "test_sde"]
+SLOW += ["test_training_replay", "test_sampler_race", "test_guidance_explorer", "test_sde_and_ode"]
+FIRST = ["test_every_explorer", "test_notebooks_in_lab", "test_site", "test_faults", *SLOW]
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker("slow")
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked:
         import torch
@@ -62,18 +74,19 @@ def browser(chromium):
 
 @pytest.fixture(scope="session")
 def jupyterlab(tmp_path_factory):
-    """A JupyterLab over a copy of the notebooks, with settings of its own: `.url`, `.root`, `.log`."""
+    """A JupyterLab as `make lab` starts it, over a copy of the course: `.url`, `.root`, `.log`."""
     home = tmp_path_factory.mktemp("jupyterlab")
-    root, log = home / "root", home / "server.log"
-    shutil.copytree(ROOT / "notebooks", root, ignore=shutil.ignore_patterns(".*"))
+    root, log = home / "course", home / "server.log"
+    shutil.copytree(ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    shutil.copy(ROOT / "lab.py", root)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     variables = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     variables += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
     env = os.environ | {name: str(home / name.lower()) for name in variables}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
-    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
+    command = [sys.executable, root / "lab.py", "--no-browser", "--ServerApp.ip=127.0.0.1"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += ["--IdentityProvider.token=", "--ServerApp.password="]
     url = f"http://127.0.0.1:{port}"
     with log.open("w") as out:
@@ -81,19 +94,17 @@ def jupyterlab(tmp_path_factory):
             command, cwd=root, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL
         )
     try:
-        for _ in range(600):
+        while server.poll() is None:
             try:
                 urlopen(f"{url}/api/status", timeout=5).close()
                 break
             except OSError:
-                if server.poll() is not None:
-                    break
                 time.sleep(0.1)
         else:
-            pytest.fail("JupyterLab did not answer within a minute:\n" + log.read_text())
-        if server.poll() is not None:
             pytest.fail("JupyterLab ended at once:\n" + log.read_text())
         yield SimpleNamespace(url=url, root=root, log=log)
+        with urlopen(f"{url}/api/kernels") as answer:
+            assert json.load(answer) == [], "a test leaves a kernel behind"
     finally:
         server.terminate()
         try:

@@ -131,6 +131,8 @@ def test_from_array_takes_every_layout_and_scale_to_the_same_images(
         (np.full((2, 8, 8), -0.5), (0, 1), r"array must lie in \[0, 1\]"),
         (np.zeros((8, 8), np.uint8), None, r"array must be \[N, H, W\].*; got shape \[8, 8\]"),
         (np.zeros((0, 8, 8), np.uint8), None, r"array must be \[N, H, W\].*; got shape \[0, 8, 8\]"),
+        (np.zeros((64, 64, 3), np.uint8), None, r"\[64, 64, 3\] looks like a single .*: give array\[None\]"),
+        (np.zeros((9, 8, 1), np.uint8), None, r"array must be \[N, H, W\].*\[9, 8, 1\] looks like a single"),
         (np.zeros((2, 8, 8, 4), np.uint8), None, r"1 or 3 channels, second or last.*got \[2, 8, 8, 4\]"),
         (np.zeros((2, 3, 8, 3), np.uint8), None, r"1 or 3 channels, second or last.*got \[2, 3, 8, 3\]"),
     ],

@@ -16,7 +16,7 @@ from torch import distributions as td
 
 from diffusion_lab.exact import Empirical, GaussianMixture
 from diffusion_lab.forward import q_sample
-from diffusion_lab.schedules import NoiseSchedule
+from diffusion_lab.schedules import NoiseSchedule, signal_sigma
 from diffusion_lab.views import Prediction
 
 
@@ -161,6 +161,66 @@ def test_the_denoiser_is_the_posterior_mean_by_quadrature(name, t):
         assert guess == pytest.approx(first / mass, abs=1e-8)
 
 
+@pytest.mark.parametrize("t", [0.25, 3.7, 9.5])
+@pytest.mark.parametrize("maker", [linear, ve, flow])
+@every_mixture
+def test_between_two_steps_the_noised_data_is_that_of_the_denoiser(mixture, maker, t):
+    schedule = maker(10)
+    noised = mixture.noised(t, schedule)
+    x_t = points(noised)
+    tweedie = Prediction.from_score(noised.score(x_t), x_t, t, schedule)
+    assert_close(mixture.denoiser(schedule)(x_t, t).x0, tweedie.x0, atol=1e-9)
+
+
+# ---- how sure the denoiser is ------------------------------------------------------------------------------
+
+only_mixtures = pytest.mark.parametrize("name", [name for name in MIXTURES if name != "blurred data"])
+
+
+@pytest.mark.parametrize("t", [1, 6, 9.5])
+@pytest.mark.parametrize("maker", [linear, cosine, ve, flow])
+@only_mixtures
+def test_the_posterior_covariance_is_the_denoisers_derivative(name, maker, t):
+    """Cov[x_0|x_t] = sigma²/signal · ∂x̂_0/∂x_t, which is Tweedie's formula of the second order."""
+    mixture, schedule = MIXTURES[name], maker(10)
+    x_t, denoise = points(mixture.noised(t, schedule), 5), mixture.denoiser(schedule)
+    signal, sigma = signal_sigma(schedule, t, x_t)
+    found = mixture.posterior_covariance(x_t, t, schedule)
+    for i in range(5):
+        jacobian = torch.autograd.functional.jacobian(lambda x: denoise(x, t).x0, x_t[i : i + 1])
+        D = x_t[0].numel()
+        assert_close(found[i], sigma**2 / signal * jacobian.reshape(D, D))
+    many = mixture.posterior_covariance(x_t, torch.full((5,), float(t)), schedule)
+    assert_close(many, found)
+
+
+@pytest.mark.parametrize("name", ["stds", "covariances"])
+def test_the_posterior_covariance_is_that_of_weighted_draws(name):
+    mixture, schedule, n = MIXTURES[name], linear(10, 0.05, 0.3), 400_000
+    x0 = mixture.sample(n, torch.Generator().manual_seed(0))
+    x_t = points(mixture.noised(4, schedule), 3)
+    found = mixture.posterior_covariance(x_t, 4, schedule)
+    for x, covariance in zip(x_t, found, strict=True):
+        squares = ((x - schedule.signal[4] * x0) ** 2).sum(1)
+        weights = (-squares / (2 * schedule.sigma[4] ** 2)).softmax(0)
+        effective = 1 / (weights**2).sum().item()
+        assert effective > 2000
+        scale = covariance.diagonal().max().item()
+        assert_close(x0.mT.cov(aweights=weights), covariance, rtol=0, atol=8 * scale / math.sqrt(effective))
+
+
+@only_mixtures
+def test_the_posterior_covariance_goes_from_none_to_that_of_the_data(name):
+    mixture, schedule = MIXTURES[name], PATHS[ZERO_SNR[0]](10)
+    x, D = points(mixture, 4), mixture.means[0].numel()
+    assert_close(mixture.posterior_covariance(x, 0, schedule), torch.zeros(4, D, D).double())
+    at_end = mixture.posterior_covariance(x, 10, schedule)
+    assert_close(at_end, at_end[:1].expand(4, D, D))
+    draws = mixture.sample(100_000, torch.Generator().manual_seed(0)).flatten(1)
+    scale = at_end[0].diagonal().max().item()
+    assert_close(draws.mT.cov().reshape(D, D), at_end[0], rtol=0, atol=12 * scale / math.sqrt(100_000))
+
+
 @pytest.mark.parametrize("oracle", ["mixture", "data"])
 def test_two_points_denoise_to_a_tanh(oracle):
     """Data ±1, x = σ y: D(x, σ) = tanh(x/σ²)."""
@@ -289,6 +349,13 @@ def test_fit_finds_the_mean_and_the_covariance_of_each_class(shape):
     assert_close(fitted.log_prob(at), torch.stack(log_joint).logsumexp(0), atol=1e-9)
 
 
+def test_labels_come_in_any_sequence():
+    x, label = draw(9, 2), torch.arange(9) % 3
+    at, expected = draw(4, 2, seed=1), GaussianMixture.fit(x, label).log_prob(draw(4, 2, seed=1))
+    for same in (label.tolist(), label.numpy(), label.numpy().astype(np.uint8), label.int()):
+        assert torch.equal(GaussianMixture.fit(x, same).log_prob(at), expected)
+
+
 def test_fit_without_labels_fits_one_gaussian_to_all():
     x = draw(50, 2)
     assert_close(GaussianMixture.fit(x).means, x.mean(0, keepdim=True))
@@ -340,6 +407,68 @@ def test_the_answer_does_not_depend_on_the_size_of_the_pieces(monkeypatch, piece
     assert_close(data.noised(4, schedule).log_prob(x), whole[1], rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.parametrize("D", [2, 64])
+@pytest.mark.parametrize("std", [1e-9, 1e-7, 1e-5, 1e-4, 1e-2, 1.0])
+def test_log_prob_is_right_however_narrow_the_blur(std, D):
+    """The expansion ‖x‖² − 2x·y + ‖y‖² is off by 0.3 nats at a std of 1e-7 in 64 dimensions."""
+    y = draw(40, D)
+    x = y[:10] + std * draw(10, D, seed=1)
+    squares = ((x[:, None].numpy().astype(np.longdouble) - y.numpy()) ** 2).sum(2)
+    expected = torch.from_numpy((-squares / (2 * std**2)).astype(float)).logsumexp(1) - math.log(40)
+    expected = expected - D / 2 * math.log(2 * math.pi * std**2)
+    assert_close(Empirical(y, std).log_prob(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("t", [1, 30, 300, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_ideal_denoiser_is_the_softmax_of_squared_differences(t, dtype):
+    """Enough examples for several pieces, against the definition in float64."""
+    y, schedule = draw(4000, 100).to(dtype), cosine()
+    x_t = q_sample(y[:8], t, schedule, noise=draw(8, 100, seed=1).to(dtype))
+    signal, sigma = (table[t].to(dtype).double() for table in (schedule.signal, schedule.sigma))
+    squares = ((x_t[:, None].double() - signal * y.double()) ** 2).sum(2)
+    expected = (-squares / (2 * sigma**2)).softmax(1) @ y.double()
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-6
+    for at in (t, torch.full((8,), t)):
+        guess = Empirical(y).denoiser(schedule)(x_t, at).x0
+        assert_close(guess.double(), expected, rtol=0, atol=tolerance)
+
+
+def test_the_posterior_of_the_examples_is_that_of_a_mixture_of_them():
+    mixture, x = GaussianMixture(MEANS, torch.full((3,), 0.3).double()), draw(20, 2)
+    assert_close(Empirical(MEANS, 0.3).log_posterior(x), mixture.log_posterior(x))
+
+
+@pytest.mark.parametrize("data", [MIXTURES["covariances"], Empirical(MEANS)], ids=["mixture", "data"])
+def test_no_example_is_no_trouble(data):
+    schedule, x = linear(10), torch.zeros(0, 2).double()
+    noised = data.noised(5, schedule)
+    for t in (5, 2.5, torch.zeros(0).long()):
+        assert data.denoiser(schedule)(x, t).x0.shape == (0, 2)
+    assert noised.log_prob(x).shape == (0,) and noised.score(x).shape == (0, 2)
+    assert noised.log_posterior(x).shape == (0, 3)
+
+
+@pytest.mark.parametrize("data", [MIXTURES["covariances"], Empirical(MEANS)], ids=["mixture", "data"])
+def test_denoisers_say_what_they_are_for_and_look_once_at_the_numbers(data, monkeypatch):
+    """To look at a value, the CPU waits for a GPU."""
+    schedule, seen, isfinite = linear(10), [], torch.Tensor.isfinite
+    denoise = data.denoiser(schedule)
+    assert denoise.schedule is schedule and denoise.shape == (2,)
+    monkeypatch.setattr(torch.Tensor, "isfinite", lambda x: seen.append(x) or isfinite(x))
+    prediction = denoise(draw(4, 2), 5)
+    assert len(seen) == 1 and seen[0] is prediction.x0
+
+
+def test_half_precision_data_is_weighed_in_full():
+    y, x = draw(6, 2), draw(5, 2, seed=1)
+    for t in (1, torch.arange(5) + 1):
+        guess = Empirical(y).denoiser(cosine())(x.half(), t).x0
+        exact = Empirical(y).denoiser(cosine())(x.half().double(), t).x0
+        assert guess.dtype == torch.float16
+        assert_close(guess.double(), exact, rtol=0, atol=2e-3)
+
+
 def test_the_ideal_denoiser_is_right_in_float32_where_expanded_distances_are_wrong():
     """σ = 0.01 in 784 dimensions: how sure the denoiser is of each of two neighbours, in nats of log odds."""
     g = torch.Generator().manual_seed(0)
@@ -370,8 +499,8 @@ from pathlib import Path
 from diffusion_lab.exact import Empirical
 from diffusion_lab.schedules import linear
 data = Empirical(torch.empty(60_000, 784).uniform_(-1, 1, generator=torch.Generator().manual_seed(0)))
-x = data.data[:16] + 0.01 * torch.randn(16, 784)
-assert torch.allclose(data.denoiser(linear())(x, 1).x0, data.data[:16], atol=1e-5)
+x = data.data[:64] + 0.01 * torch.randn(64, 784)
+assert torch.allclose(data.denoiser(linear())(x, 1).x0, data.data[:64], atol=1e-5)
 status = Path("/proc/self/status")  # Linux: there getrusage also counts the process that started this one
 if status.exists():
     print(next(int(line.split()[1]) * 1024 for line in status.open() if line.startswith("VmHWM")))
@@ -395,6 +524,7 @@ def test_a_finite_data_set_has_no_density_without_noise():
     for ask in (
         lambda: E.log_prob(x),
         lambda: E.score(x),
+        lambda: E.log_posterior(x),
         lambda: E.noised(0, S).log_prob(x),
         lambda: E.denoiser(S)(x, 0),
         lambda: E.denoiser(S)(x, torch.tensor([1, 0, 2])),
@@ -414,8 +544,8 @@ def test_a_finite_data_set_has_no_density_without_noise():
         (torch.zeros(3, 2).long(), 5, "x(_t)? must be a floating-point tensor"),
         (torch.zeros(3, 2), 11, "t must lie in 0…10"),
         (torch.zeros(3, 2), -1, "t must lie in 0…10"),
-        (torch.zeros(3, 2), True, "t must be an integer"),
-        (torch.zeros(3, 2), torch.ones(3, 1).long(), "t must be an integer"),
+        (torch.zeros(3, 2), True, "t must be a number"),
+        (torch.zeros(3, 2), torch.ones(3, 1).long(), "t must be a number"),
         (torch.zeros(3, 2), torch.tensor([1, 2]), "t must have one entry"),
     ],
 )
@@ -456,7 +586,16 @@ def test_denoisers_refuse_bad_input(data, x, t, message):
         (lambda: M.given(1.0), "label must be an integer"),
         (lambda: M.sample(0), "n must be an integer of at least 1"),
         (lambda: E.sample(2.5), "n must be an integer of at least 1"),
-        (lambda: M.noised(2.5, S), "t must be an integer"),
+        (lambda: GaussianMixture.fit(MEANS[:, 0]), r"x must have shape \[N, \*D\]"),
+        (lambda: GaussianMixture.fit(MEANS, [0, 1]), r"label must have shape \[3\]"),
+        (lambda: GaussianMixture.fit(MEANS, ["a", "b", "c"]), "label must hold integers"),
+        (lambda: GaussianMixture.fit(MEANS, [0.0, 1.0, 1.0]), "label must hold integers"),
+        (lambda: GaussianMixture.fit(MEANS, [False, True, True]), "label must hold integers"),
+        (lambda: M.sample(3, generator=0), "generator must be None or a torch.Generator"),
+        (lambda: E.sample(3, generator=0), "generator must be None or a torch.Generator"),
+        (lambda: M.noised("2", S), "t must be a number"),
+        (lambda: M.noised(10.5, S), "t must lie in 0…10"),
+        (lambda: M.posterior_covariance(torch.zeros(3, 3), 2, S), "x_t must be a batch of"),
         (lambda: M.noised(11, S), "t must lie in 0…10"),
         (lambda: M.noised(torch.tensor([1, 2]), S), "t must be one time"),
         (lambda: E.noised(torch.tensor([1, 2]), S), "t must be one time"),

@@ -81,6 +81,16 @@ def test_kl_keeps_its_digits_in_float32_where_two_variances_almost_agree():
     torch.testing.assert_close(single.double(), exact, rtol=1e-3, atol=0)
 
 
+@pytest.mark.parametrize("v", [1e-30, 1e-12, 1e-9, 1e-7, 1e-3, 0.4, 0.6, 1.5, 1e3, 1e9])
+@pytest.mark.parametrize("w", [1e-9, 1.0, 1e9])
+def test_kl_is_right_in_float32_however_far_apart_the_variances(v, w):
+    """1 + (v/w − 1) forgets a v/w below 1e-8, and its log would be −∞."""
+    mean = torch.full((2, 3), 0.5)
+    p, q = Gaussian(mean, v), Gaussian(mean, w)
+    exact = td.kl_divergence(*(as_torch(Gaussian(g.mean.double(), g.var.double())) for g in (p, q)))
+    torch.testing.assert_close(kl(p, q).double(), exact, rtol=1e-5, atol=0)
+
+
 def test_samples_have_the_distribution_that_is_claimed():
     g = torch.Generator().manual_seed(0)
     draws = Gaussian(torch.full((20_000,), 3.0), 4.0).sample(g)  # a variance of 4 is a std of 2
@@ -124,6 +134,15 @@ def test_a_variance_that_only_broadcasts_by_luck_is_refused(var_shape):
             "x must be finite",
         ),
         (lambda: kl(Gaussian(torch.zeros(3, 2), 1.0), Gaussian(torch.zeros(3, 1), 1.0)), "p and q must have"),
+        (
+            lambda: Gaussian(0.5, 1.0).log_prob(torch.tensor(0.2)),
+            r"x must be a batch \[B, \*D\]; got one number",
+        ),
+        (
+            lambda: kl(Gaussian(0.5, 1.0), Gaussian(0.1, 1.0)),
+            r"p.mean must be a batch .*; got one number, 0\.5",
+        ),
+        (lambda: Gaussian(torch.zeros(3), 1.0).sample(generator=0), "generator must be None or .*; got 0"),
     ],
 )
 def test_bad_input_names_the_argument(make, message):

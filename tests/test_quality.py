@@ -25,9 +25,9 @@ def test_the_classifier_can_be_trusted(svc):
 
 @pytest.fixture(scope="module")
 def samples(svc):
-    """Over five seeds: the quality of 1 800 unclipped samples each."""
+    """Over two seeds: the quality of 1 800 unclipped samples each."""
     network = pretrained.load("digits")
-    rows = [digits_quality.sample_quality(network, svc, seed) for seed in range(5)]
+    rows = [digits_quality.sample_quality(network, svc, seed) for seed in range(2)]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
@@ -36,7 +36,7 @@ def test_digits_are_recognised_as_what_was_asked_for(samples):
 
 
 def test_digits_are_distributed_like_digits(samples):
-    assert sum(samples["fréchet"]) / 5 <= 1.3
+    assert sum(samples["fréchet"]) / 2 <= 1.3
 
 
 def test_digits_are_not_copies(samples):

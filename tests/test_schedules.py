@@ -11,14 +11,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diffusion_lab import schedules
 from diffusion_lab.schedules import (
     SCHEDULES,
     NoiseSchedule,
     cosine,
     linear,
     quadratic,
+    same_numbers,
     sigmoid,
     signal_sigma,
+    t_at_log_snr,
     zero_terminal_snr,
 )
 
@@ -334,3 +337,65 @@ def test_bad_input_names_the_argument(make, message):
 def test_a_bad_time_is_refused(t, message):
     with pytest.raises(ValueError, match=message):
         signal_sigma(linear(10), t, torch.zeros(3, 2))
+
+
+# ---- the inverse, and schedules with the same numbers ------------------------------------------------------
+
+
+@given(schedule=any_path, part=st.floats(1e-6, 1))
+def test_t_at_log_snr_undoes_signal_sigma(schedule, part):
+    t = part * schedule.T
+    signal, sigma = signal_sigma(schedule, t, torch.zeros(1, dtype=torch.float64))
+    log_snr = 2 * (signal.log() - sigma.log())
+    assert_close(t_at_log_snr(schedule, log_snr), t, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_t_at_log_snr_takes_a_batch_and_both_ends(name):
+    schedule = PATHS[name](10)
+    assert_close(t_at_log_snr(schedule, schedule.log_snr), torch.arange(11))
+    assert t_at_log_snr(schedule, schedule.log_snr[3]).shape == ()
+    for bad in (schedule.log_snr[-1] - 1, torch.tensor([0.0, math.nan])):
+        if not bad.isneginf().any():  # nothing lies below zero SNR
+            with pytest.raises(ValueError, match=r"log_snr must be at least .*, that of t = T"):
+                t_at_log_snr(schedule, bad)
+
+
+def test_schedules_with_the_same_numbers_are_the_same():
+    schedule = linear()
+    assert not torch.equal(NoiseSchedule.from_beta(schedule.beta).sigma, schedule.sigma)  # but for rounding
+    assert same_numbers(NoiseSchedule.from_beta(schedule.beta, "mine"), schedule)
+    assert same_numbers(NoiseSchedule.from_alpha_bar(linear().alpha_bar), linear())
+    assert not same_numbers(linear(999), schedule)
+    assert not same_numbers(linear(1000, 1.001e-4), schedule)
+
+
+@pytest.mark.parametrize("name", TABLES[2:])
+def test_derived_tables_are_computed_once(name):
+    schedule = linear(10)
+    assert getattr(schedule, name) is getattr(schedule, name)
+
+
+@pytest.mark.parametrize(("ours", "other"), [(schedules.flow, flow), (schedules.ve, ve)])
+def test_flow_and_ve_are_ready_made(ours, other):
+    assert same_numbers(ours(20), other(20))
+    assert ours(20).name == other(20).name
+
+
+def test_ve_needs_two_levels_in_order():
+    with pytest.raises(ValueError, match="T must be an integer of at least 2; got 1"):
+        schedules.ve(1)
+    with pytest.raises(ValueError, match="sigma_min must lie above 0 and below sigma_max; got 2, 1"):
+        schedules.ve(10, 2, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_narrow_integers_are_times_like_any_other(dtype):
+    """T = 1000 does not fit into eight bits: compared there, it would wrap round."""
+    x, t = torch.zeros(3, 2, dtype=torch.float64), torch.tensor([0, 1, 100])
+    for narrow, wide in zip(
+        signal_sigma(linear(), t.to(dtype), x), signal_sigma(linear(), t, x), strict=True
+    ):
+        assert torch.equal(narrow, wide)
+    with pytest.raises(ValueError, match=r"t must lie in 0…50; got tensor"):
+        signal_sigma(linear(50), t.to(dtype), x)

@@ -2,13 +2,15 @@ import dataclasses
 import json
 import math
 import os
+import warnings
 
 import pytest
 import safetensors.torch
 import torch
 
-from diffusion_lab import checkpoints, data, training
+from diffusion_lab import checkpoints, data, forward, schedules, training
 from diffusion_lab.training import Recipe, train
+from diffusion_lab.views import Prediction
 
 MLP = dict(data="moons", network="MLP", arguments=dict(width=16, depth=1), batch=32, T=100)
 UNET = dict(arguments=dict(width=8, num_classes=10, dropout=0.3), batch=16, T=100)
@@ -75,6 +77,11 @@ def test_json_that_is_no_recipe(text, message):
         (dict(batch=2.0), "batch must be an integer of at least 1; got 2.0"),
         (dict(T=0), "T must be an integer of at least 1; got 0"),
         (dict(seed=-1), "seed must be an integer of at least 0; got -1"),
+        (dict(min_snr=0), "min_snr must be None or a number above 0; got 0"),
+        (
+            dict(predicts="eps", zero_terminal=True),
+            'zero_terminal must be false for predicts = "eps": at SNR 0',
+        ),
         (dict(lr=0), "lr must be a number above 0; got 0"),
         (dict(lr="fast"), "lr must be a number above 0; got 'fast'"),
         (dict(lr=math.nan), "lr must be a number above 0; got nan"),
@@ -179,6 +186,67 @@ def test_the_target_is_the_view_the_network_predicts(predicts):
         predicts
     ]
     assert history.loss.mean() == pytest.approx(torch.as_tensor(expected).mean().item(), rel=0.05)
+
+
+@pytest.mark.parametrize("predicts", ["eps", "x0", "v"])
+def test_the_weights_of_the_squared_error(predicts):
+    """The error in each view is the table's multiple of ‖x_0 − x̂_0‖²; min-SNR makes them the same."""
+    recipe = Recipe(predicts=predicts, T=50, min_snr=5)
+    schedule = recipe.make_schedule()
+    generator, t = torch.Generator().manual_seed(0), torch.arange(1, 51)
+    x0, noise, guess = torch.randn(3, 50, 4, generator=generator, dtype=torch.float64)
+    x_t = forward.q_sample(x0, t, schedule, noise)
+    truth, answer = Prediction.from_x0(x0, x_t, t, schedule), Prediction.from_x0(guess, x_t, t, schedule)
+    error = (getattr(truth, predicts) - getattr(answer, predicts)).square().sum(1)
+    in_x0, snr = (x0 - guess).square().sum(1), schedule.snr[1:]
+    stated = {"eps": snr, "x0": torch.ones(50), "v": 1 + snr}[predicts]
+    assert torch.allclose(error, stated * in_x0, rtol=1e-8)
+    weighted = training.loss_weight(recipe, schedule)[1:] * error
+    assert torch.allclose(weighted, torch.minimum(snr, torch.tensor(5.0)) * in_x0, rtol=1e-8)
+    assert (training.loss_weight(dataclasses.replace(recipe, min_snr=None), schedule) == 1).all()
+
+
+def test_v_is_the_preconditioning_of_karras_for_data_of_standard_deviation_1():
+    """Karras et al. 2022, table 1: D = c_skip x + c_out F(c_in x), with x = x_0 + σ n; its loss is that of F."""
+    schedule, t, s = schedules.cosine(50), torch.arange(1, 50), 1.0
+    x_t, v = torch.randn(2, 49, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sigma = (schedule.sigma / schedule.signal)[1:50, None]
+    x = x_t / schedule.signal[1:50, None]
+    c_skip, c_out = s**2 / (sigma**2 + s**2), sigma * s / (sigma**2 + s**2).sqrt()
+    c_in, weight = 1 / (sigma**2 + s**2).sqrt(), (sigma**2 + s**2) / (sigma * s) ** 2
+    assert torch.allclose(c_in * x, x_t)
+    assert torch.allclose(Prediction.from_v(-v, x_t, t, schedule).x0, c_skip * x + c_out * v)
+    assert torch.allclose(weight[:, 0], 1 + schedule.snr[1:50])
+
+
+def test_min_snr_changes_the_run_and_not_what_is_measured():
+    plain, digits = Recipe(**UNET, steps=3), tiny_digits()
+    a, b = (
+        train(recipe, digits, progress=False) for recipe in (plain, dataclasses.replace(plain, min_snr=5))
+    )
+    assert torch.equal(a.history.loss[0], b.history.loss[0])
+    assert not torch.equal(a.history.loss[1:], b.history.loss[1:])
+    assert "min_snr" not in plain.to_json() and '"min_snr": 5' in b.recipe.to_json()
+    assert Recipe.from_json(b.recipe.to_json()) == b.recipe
+
+
+def test_labels_may_be_a_list_or_an_array():
+    recipe, (images, labels) = Recipe(**UNET, steps=2), tiny_digits()
+    expected = train(recipe, (images, labels), progress=False)
+    for same in (labels.tolist(), labels.numpy()):
+        assert_same_run(train(recipe, (images, same), progress=False), expected)
+    for wrong in ("3", ["3"] * 50):
+        with pytest.raises(ValueError, match="label must be an integer in 0…9, or None; got"):
+            train(recipe, (images, wrong), progress=False)
+
+
+def test_images_from_0_to_1_are_warned_of():
+    recipe, (images, labels) = Recipe(**UNET, steps=1), tiny_digits()
+    with pytest.warns(UserWarning, match=r"data lie in \[0, 1\], .* train on 2 \* images - 1"):
+        train(recipe, ((images + 1) / 2, labels), progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        train(recipe, (images, labels), progress=False)
 
 
 def test_the_same_seed_gives_the_same_run_and_leaves_the_global_generator_alone():

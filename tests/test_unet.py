@@ -1,6 +1,9 @@
 import copy
+import functools
 import shutil
+import warnings
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -71,9 +74,20 @@ def test_t_may_be_one_number_or_one_per_example_whole_or_real(kind):
 
 
 def test_neighbouring_and_distant_times_look_different():
-    e = unet.time_embedding(torch.tensor([1.0, 2.0, 100.0, 900.0]), 64)
-    assert e.shape == (4, 64) and e.abs().max() <= 1
-    assert torch.cdist(e, e).fill_diagonal_(9).min() > 0.5
+    """By distances that depend on the difference alone: what the docstring says, with its two numbers."""
+    t = torch.tensor([1.0, 2.0, 100.0, 101.0, 900.0])
+    e = unet.time_embedding(t, 128)
+    assert e.shape == (5, 128) and e.abs().max() <= 1
+    apart = torch.cdist(e.double(), e.double())
+    assert apart[0, 1].item() == pytest.approx(1.95, abs=5e-3)
+    assert apart[2, 3].item() == pytest.approx(apart[0, 1].item(), rel=1e-4)
+    assert apart[2, 4].item() == pytest.approx(10.3, abs=0.05)
+    # the slowest pair: a full turn takes 2π · 10 000^(1 − 2/dim) steps
+    slow = unet.time_embedding(torch.tensor([0.0, 2 * torch.pi * 10_000 ** (1 - 2 / 128)]), 128)[:, [63, 127]]
+    assert torch.allclose(slow[0], slow[1], atol=2e-3)
+    assert not torch.allclose(
+        *unet.time_embedding(torch.tensor([0.0, 30_000.0]), 128)[:, [63, 127]], atol=0.5
+    )
 
 
 @both
@@ -129,6 +143,63 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(net(x, 300), net(x, 300))
     net.train()
     assert not torch.equal(net(x, 300), net(x, 300))
+
+
+def test_dropout_is_torchs_own_but_for_whom_it_asks():
+    x = torch.randn(500, generator=seeded())
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        expected = torch.nn.functional.dropout(x, 0.3)
+    layer = unet.Dropout(0.3)
+    layer.generator = torch.Generator().manual_seed(3)
+    assert torch.equal(layer(x), expected) and 0.2 < (expected == 0).double().mean() < 0.4
+    assert torch.equal(layer.eval()(x), x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TinyUNet(width=8, levels=3, blocks=2, num_classes=10),
+        lambda: MLP(width=16, num_classes=3),
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4, bias=False), torch.nn.Conv2d(2, 4, 3)),
+    ],
+)
+def test_first_weights_are_torchs_own_but_for_whom_they_are_drawn_from(make):
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        expected = make().state_dict()
+    found = unet.drawn(make, torch.Generator().manual_seed(11)).state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    other = unet.drawn(make, torch.Generator().manual_seed(12)).state_dict()
+    assert any(not torch.equal(other[name], expected[name]) for name in found)
+
+
+def test_a_loaded_network_has_copies_of_the_weights():
+    make = functools.partial(TinyUNet, width=8, num_classes=10)
+    weights = tiny(width=8, num_classes=10).half().state_dict()
+    net = unet.loaded(make, weights)
+    assert all(value.dtype == torch.float32 and not value.is_meta for value in net.state_dict().values())
+    assert all(torch.equal(value, weights[name].float()) for name, value in net.state_dict().items())
+    again = unet.loaded(make, net.state_dict())
+    with torch.no_grad():
+        again.first.weight.zero_()
+    assert net.first.weight.any(), "what is loaded is the caller's to change"
+    with pytest.raises(ValueError, match="weights must be those of this TinyUNet; .*size mismatch"):
+        unet.loaded(functools.partial(TinyUNet, width=16, num_classes=10), weights)
+    with pytest.raises(ValueError, match="weights must be those of this MLP; .*Missing key"):
+        unet.loaded(MLP, weights)
+
+
+def test_no_number_is_looked_at_where_looking_means_waiting():
+    """On the device "meta" there is no number to look at: whoever asks for one gets an error."""
+    with torch.device("meta"):
+        for net, x in (
+            (TinyUNet(width=8, num_classes=10), torch.zeros(4, 1, 8, 8)),
+            (MLP(), torch.zeros(4, 2)),
+        ):
+            label = None if net.num_classes is None else torch.zeros(4, dtype=torch.long)
+            assert net(x, torch.tensor(3.0), label).shape == x.shape
 
 
 @pytest.mark.parametrize(
@@ -311,6 +382,48 @@ def test_given_fixes_the_label_and_leaves_the_rest():
     assert torch.equal(three.given(None)(x, 50).x0, denoiser(x, 50).x0)
     assert not torch.allclose(three(x, 50).x0, denoiser(x, 50).x0)
     assert three(x, 100).x0.isfinite().all()  # v works where nothing of the signal is left
+
+
+@pytest.mark.parametrize("label", [3, [3, 3, 3, 3], np.array([3, 3, 3, 3], np.uint8), np.int64(3)])
+def test_labels_may_be_a_list_or_an_array(label):
+    denoiser, x = (
+        ModelDenoiser(tiny(width=8, num_classes=10), schedules.cosine(100), "v"),
+        NETWORKS["unet"][1],
+    )
+    assert torch.equal(denoiser.given(label)(x, 50).x0, denoiser.given(torch.full((4,), 3))(x, 50).x0)
+
+
+@pytest.mark.parametrize("label", ["3", [[1], [2, 3]], [1, "2"], 2.0, -1, 10, 1j, True, object()])
+def test_labels_that_are_none(label):
+    denoiser = ModelDenoiser(tiny(width=8, num_classes=10), schedules.cosine(100), "v")
+    with pytest.raises(ValueError, match="label must be an integer in 0…9, or None; got"):
+        denoiser.given(label)
+
+
+def test_a_network_may_have_no_weights_and_be_a_plain_function():
+    schedule, x = schedules.cosine(100), torch.ones(3, 2, dtype=torch.float64)
+
+    class Nothing(torch.nn.Module):
+        def forward(self, x, t, label):
+            return torch.zeros_like(x)
+
+    for net in (Nothing(), lambda x, t, label: torch.zeros_like(x)):
+        denoiser = ModelDenoiser(net, schedule, "x0")
+        assert not denoiser(x, 50).x0.any() and denoiser(x, 50).x0.dtype == torch.float64
+        assert denoiser.shape is None
+        with pytest.raises(ValueError, match="label must be None: this network knows no classes; got 1"):
+            denoiser.given(1)
+    assert ModelDenoiser(MLP(dim=5), schedule).shape == (5,)
+
+
+def test_a_share_of_T_for_t_is_warned_of():
+    denoiser, x = ModelDenoiser(MLP(), schedules.cosine(100), "v"), NETWORKS["mlp"][1]
+    with pytest.warns(UserWarning, match=r"t = 0\.5 of 100 steps .* t runs from 0 to 100"):
+        denoiser(x, 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for t in (0, 1, 0.0, 1.0, 50.5, torch.tensor(0.5), torch.full((4,), 0.5).double()):
+            denoiser(x, t)
 
 
 def test_gradients_reach_x_and_the_weights():

@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_schedules import PATHS, ZERO_SNR, any_path, cosine, flow, linear, ve
 
+from diffusion_lab.elbo import elbo, simple_loss
+from diffusion_lab.exact import GaussianMixture
 from diffusion_lab.forward import q_sample
+from diffusion_lab.samplers import SAMPLERS, ddim, sample
 from diffusion_lab.schedules import NoiseSchedule, signal_sigma
-from diffusion_lab.views import Prediction
+from diffusion_lab.unet import MLP
+from diffusion_lab.views import Prediction, own_schedule
 
 VIEWS = ("x0", "eps", "v", "score")
 FROM = {view: getattr(Prediction, f"from_{view}") for view in VIEWS}
@@ -132,3 +136,77 @@ def test_v_is_the_velocity_on_the_circle_and_not_the_velocity_of_a_straight_path
 def test_bad_input_names_the_argument(view, value, t, message):
     with pytest.raises(ValueError, match=message):
         FROM[view](value, torch.zeros(3, 3), t, linear(10))
+
+
+# ---- what a denoiser must be -------------------------------------------------------------------------------
+
+GAUSS = GaussianMixture(torch.zeros(1, 2, dtype=torch.float64), [0.5])
+RAW = {"network": MLP(), "function": lambda x_t, t: 0 * x_t}
+ASKED = {
+    **{
+        name: lambda f, s, sampler=sampler: next(sampler(f, draw(3, 2), s))
+        for name, sampler in SAMPLERS.items()
+    },
+    "elbo": lambda f, s: elbo(f, draw(3, 2), s),
+    "simple_loss": lambda f, s: simple_loss(f, draw(3, 2), 1, s),
+    "sample": lambda f, s: sample(f, 2, schedule=s, shape=(2,)),
+}
+
+
+@pytest.mark.parametrize("raw", RAW)
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_raw_network_or_function_is_told_how_to_become_a_denoiser(asked, raw):
+    def net(x_t, t):  # in single precision, as the network wants it
+        return RAW[raw](x_t.float(), t)
+
+    with pytest.raises(
+        ValueError, match=r"denoiser must return a Prediction; it returned a Tensor.*ModelDenoiser"
+    ):
+        ASKED[asked](net, linear(4))
+
+
+def test_a_denoiser_brings_its_schedule():
+    schedule, mine = linear(10), NoiseSchedule.from_beta(linear(10).beta, "mine")
+    denoiser = GAUSS.denoiser(schedule)
+    assert own_schedule(denoiser) is own_schedule(denoiser, mine) is schedule
+    for other, told in [
+        (
+            linear(10, 1e-3),
+            r"signal\[1\], sigma\[1\] are 0\.99995, 0\.01 there and 0\.9995, 0\.0316228 here",
+        ),
+        (linear(11), "T is 10 there and 11 here"),
+    ]:
+        with pytest.raises(ValueError, match=r"schedule must be the one .*'linear', T=10\); got .*: " + told):
+            own_schedule(denoiser, other)
+    with pytest.raises(ValueError, match="schedule must be given: this denoiser has none of its own"):
+        own_schedule(lambda x_t, t: denoiser(x_t, t))
+    with pytest.raises(ValueError, match=r"schedule must be a NoiseSchedule; got \[10, 5, 0\]"):
+        next(ddim(denoiser, draw(3, 2), [10, 5, 0]))
+
+
+def test_a_call_looks_at_the_numbers_once():
+    """Each look makes the CPU wait for a GPU. What is not finite is named all the same."""
+
+    class Looks(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), keywords=None):
+            if function is torch.Tensor.isfinite and arguments[0].numel() == 6:
+                seen.append(arguments[0])
+            return function(*arguments, **(keywords or {}))
+
+    schedule = linear(10)
+    for sampler in SAMPLERS.values():
+        seen = []
+        with Looks():
+            *_, last = sampler(lambda x, t: Prediction.from_v(x, x, t, schedule), draw(3, 2), schedule)
+        assert len(seen) == last.calls + 1  # and once at x_T
+    x_t = draw(3, 2)
+    for broken, said in [((x_t * math.nan, x_t), "value"), ((x_t, x_t / 0), "x_t")]:
+        with pytest.raises(ValueError, match=f"{said} must be finite; 6 of its values are not"):
+            Prediction.from_v(*broken, 5, schedule)
+
+
+def test_a_clipped_prediction_derives_the_rest_again():
+    x_t, truth = the_truth(linear(10), 5)
+    clipped = Prediction.from_eps(truth["eps"], x_t, 5, linear(10)).clipped(0.5)
+    assert_close(clipped.x0, truth["x0"].clamp(-0.5, 0.5))
+    assert_close(linear(10).signal[5] * clipped.x0 + linear(10).sigma[5] * clipped.eps, x_t)

@@ -35,8 +35,10 @@ from pathlib import Path
 
 import anywidget
 import numpy as np
+import safetensors.torch
 import traitlets
 
+from ..pretrained import FOLDER
 from .packing import Pack
 
 # Okabe & Ito's colours, told apart by every eye, in the order in which traces take them. Their black is left
@@ -48,6 +50,9 @@ GREY = "#808080"
 # The MIME type under which a notebook stores which explorer this is and where its controls stand: enough to
 # draw it again (`python -m diffusion_lab export`, and the pictures that `make notebooks` takes).
 STATE = "application/vnd.diffusion-lab.explorer+json"
+
+# What is always the same and takes long ships computed: `python -m diffusion_lab.explorers.precompute`
+SHIPPED = FOLDER / "explorers.safetensors.gz"
 
 # Callbacks run beside the cells, in another thread. One lock makes a change, its scene and its sending one
 # step; all explorers share it, so that two linked ones can never wait for each other.
@@ -454,6 +459,16 @@ def page_scripts() -> dict[str, str]:
         "plotly.js": f'// plotly.js (MIT licence), gzip, base64\nvar zippedPlotly = "{plotly}";\n',
         "explorer.js": f"(() => {{\n{script('explorer.js', 'pad.js', 'alone.js')}mountAll();\n}})();\n",
     }
+
+
+def shipped(name: str) -> dict:
+    """The tensors that precompute.py stored under `name`; nobody may change them."""
+    return {key.removeprefix(f"{name}."): t for key, t in _shipped().items() if key.startswith(f"{name}.")}
+
+
+@functools.cache
+def _shipped() -> dict:
+    return safetensors.torch.load(gzip.decompress(SHIPPED.read_bytes()))
 
 
 @functools.cache

@@ -237,7 +237,7 @@ function render({ model, el }) {
   }
   let drawn;  // what is on the page
   async function draw() {  // one drawing at a time; the newest wish is kept
-    wanted = true;
+    wanted = true; plot.ariaBusy = "true";
     if (drawing || !Plotly) return;
     drawing = true;
     try {
@@ -255,7 +255,7 @@ function render({ model, el }) {
         plot.dataset.frame = frame;
       }
     } catch (e) { error.textContent = `the picture could not be drawn: ${e}`; }
-    drawing = false;
+    drawing = false; plot.ariaBusy = "false";
   }
   function theme() {
     const dark = document.body.dataset.jpThemeLight === "false", style = getComputedStyle(root);

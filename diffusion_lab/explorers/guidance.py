@@ -9,7 +9,7 @@ from .. import data, features, pretrained, samplers, schedules
 from ..exact import GaussianMixture
 from ..guidance import classifier_free
 from . import figures
-from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider
+from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, shipped
 from .figures import colored, on, panel
 
 # Three overlapping classes, one blob each
@@ -23,6 +23,7 @@ CONDITIONS = [f"blob {k}" for k in range(3)] + [f"digit {k}" for k in range(10)]
 W = {"blob": [k / 4 for k in range(21)], "digit": [k / 2 for k in range(11)]}
 COUNT, STEPS = {"blob": 300, "digit": 20}, {"blob": 50, "digit": 12}
 GREYS = 32  # between black or white and the middle
+DIGITS_HAVE = ["fidelity", "fidelity error", "diversity", "diversity error", "outside"]
 NEIGHBOUR = 5  # a digit is covered by a sample no further away than its 5th nearest training digit
 LIMIT, FIELD = 1.6, 41  # the plane is [−LIMIT, LIMIT]², with FIELD points along it
 GUIDED, SHARP, TRUE = PALETTE["blue"], PALETTE["green"], PALETTE["vermillion"]
@@ -50,7 +51,7 @@ class Guidance(Explorer):
     def scene(self, *, condition, seed):
         kind, label = condition.split()
         draw = draw_blobs if kind == "blob" else draw_digits
-        figure, frames, numbers, sentences = draw(int(label), guided(kind, int(label), seed))
+        figure, frames, numbers, sentences = draw(int(label), seed)
         return Scene(
             figure=figure,
             positions=W[kind],
@@ -89,7 +90,7 @@ class Guidance(Explorer):
         )
 
 
-@functools.cache
+@functools.lru_cache(32)
 def guided(kind: str, label: int, seed: int) -> torch.Tensor:
     """The samples at each w, all in one batch: [W, COUNT, *D]."""
     if kind == "blob":
@@ -107,19 +108,20 @@ def guided(kind: str, label: int, seed: int) -> torch.Tensor:
 
 
 # ------------------------------------------------------------------------------------ blobs: all is exact
-def draw_blobs(label: int, runs) -> tuple:
+def draw_blobs(label: int, seed: int) -> tuple:
     """Left, the samples over the sharpened density, and rings of the classes; then the curves."""
     ticks, field = figures.grid(LIMIT, FIELD)
     field = torch.from_numpy(field).double()
+    log_p, log_posterior = BLOBS.log_prob(field), BLOBS.log_posterior(field)[:, label]
+    runs, exact = guided("blob", label, seed), sharpened(label)
     rows = [spread_of(label, x) for x in runs]
-    exact = [sharpened(label, w) for w in W["blob"]]
     others = [k for k in range(len(BLOBS.means)) if k != label]
     traces = [dict(type="heatmap", x=ticks, y=ticks, zmin=0, zmax=255, **figures.DENSITY)]
     traces += [rings(others, GREY), rings([label], TRUE), figures.cloud(runs[0], 1, "white", size=3)]
     marks, panels = curves("blob", rows, exact, SHARP, "spread (class: 1)")
     frames, numbers, sentences = [], [], []
     for k, w in enumerate(W["blob"]):
-        log_prob = BLOBS.log_prob(field) + w * BLOBS.log_posterior(field)[:, label]
+        log_prob = log_p + w * log_posterior
         z = (255 * (log_prob - log_prob.max()).exp()).reshape(FIELD, FIELD).byte()
         frames.append({0: {"z": z}, 3: {"x": runs[k, :, 0], "y": runs[k, :, 1]}})
         frames[-1] |= dots(len(traces) + len(marks), w, rows[k])
@@ -147,15 +149,16 @@ def spread_of(label: int, x) -> dict:
 
 
 @functools.cache
-def sharpened(label: int, w: float) -> dict:
-    """The same of the density p(x) p(c|x)^w, normalised, by a sum over a fine grid."""
-    x = torch.from_numpy(figures.grid(3.0, 121)[1]).double()
+def sharpened(label: int) -> list[dict]:
+    """The same of the density p(x) p(c|x)^w, normalised, at each w, by sums over a fine grid."""
+    x, w = torch.from_numpy(figures.grid(3.0, 121)[1]).double(), torch.tensor(W["blob"]).double()
     log_posterior, std = BLOBS.log_posterior(x)[:, label], BLOBS.var[label, 0].sqrt()
-    weight = (BLOBS.log_prob(x) + w * log_posterior).softmax(0)
+    weight = (BLOBS.log_prob(x) + w[:, None] * log_posterior).softmax(1)  # [W, grid]
     mean = weight @ x
-    spread = (weight @ (x - mean).square()).mean().sqrt()
-    row = {"fidelity": (weight @ log_posterior.exp()).item(), "diversity": (spread / std).item()}
-    return row | {"moved": ((mean - BLOBS.means[label]).norm() / std).item()}
+    spread = ((weight @ x.square() - mean.square()).sum(1) / 2).sqrt()
+    found = {"fidelity": weight @ log_posterior.exp(), "diversity": spread / std}
+    found["moved"] = (mean - BLOBS.means[label]).norm(dim=1) / std
+    return [dict(zip(found, row, strict=True)) for row in torch.stack(list(found.values()), 1).tolist()]
 
 
 def rings(labels: list[int], color: str) -> dict:
@@ -185,11 +188,10 @@ def says_blobs(w: float, row: dict, exact: dict) -> str:
 
 
 # ------------------------------------------------------------------------------------ digits: a network
-def draw_digits(label: int, runs) -> tuple:
+def draw_digits(label: int, seed: int) -> tuple:
     """Left, the samples; then the curves, beside what real digits have."""
-    rows, real = [coverage_of(label, x) for x in runs], real_digits(label)
-    # More greys nobody tells apart, and without them the page without a kernel is a good deal smaller
-    sheets = [figures.tiles((GREYS * x).round() / GREYS, 5) for x in runs]
+    pictures, rows = pictures_at(label, seed)
+    sheets, real = [figures.tiles(x, 5) for x in pictures], real_digits(label)
     marks, panels = curves("digit", rows, [real] * len(rows), TRUE, "coverage")
     frames, numbers, sentences = [], [], []
     for w, row, sheet in zip(W["digit"], rows, sheets, strict=True):
@@ -203,6 +205,27 @@ def draw_digits(label: int, runs) -> tuple:
     behind = dict(type="rect", xref="x domain", yref="y domain", x0=0, x1=1, y0=0, y1=1, layer="below")
     layout["shapes"] = [behind | dict(fillcolor=figures.GAP, line=dict(width=0))]
     return {"data": [figures.image(sheets[0], 1), *marks], "layout": layout}, frames, numbers, sentences
+
+
+@functools.lru_cache(32)
+def pictures_at(label: int, seed: int) -> tuple[np.ndarray, list[dict]]:
+    """The samples in GREYS at each w, [W, COUNT, 1, 8, 8], and their numbers.
+
+    They are those of `drawn`, which takes seconds: for the first seed it ships computed.
+    """
+    found = shipped(f"guidance.digit {label}") if seed == 0 else drawn(label, seed)
+    rows = [dict(zip(DIGITS_HAVE, row, strict=True)) for row in found["numbers"].tolist()]
+    return found["pictures"].numpy() / np.float32(GREYS), rows
+
+
+def drawn(label: int, seed: int) -> dict:
+    """The samples and their numbers as `pictures_at` reads them."""
+    runs = guided("digit", label, seed)
+    rows = [coverage_of(label, x) for x in runs]
+    # More greys nobody tells apart, and without them the page without a kernel is a good deal smaller
+    pictures = (GREYS * runs).round().clamp(-128, 127).char()
+    numbers = torch.tensor([[row[name] for name in DIGITS_HAVE] for row in rows], dtype=torch.float64)
+    return {"pictures": pictures, "numbers": numbers}
 
 
 @functools.cache

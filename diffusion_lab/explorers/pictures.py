@@ -115,6 +115,7 @@ def _in_chromium(job: Callable, dark: bool, scale: float, width: int):
 
             def open_page(fragment):
                 page = browser.new_page(**view)
+                page.set_default_timeout(300_000)  # a busy machine takes its time
                 page.set_content(STAGE + fragment + scripts)
                 root = page.locator(".diffusion-lab-explorer")
                 root.locator(".plot[data-frame]").wait_for()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from .. import data, features, metrics
 from ..exact import GaussianMixture
-from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, text
+from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, shipped, text
 from .figures import colored, framed, image, layout, on, panel, span, tiles, title
 
 WAYS = {  # name -> what happens to the samples
@@ -58,7 +58,7 @@ class SampleMetrics(Explorer):
         n = int(N) // 10
         reference, real, held_out = division(n, START)
         spoilt = [spoil(real, reference, how, s) for s in STRENGTHS]
-        rows = np.array([measure(x, reference, held_out) for x in spoilt])  # [11, 6]
+        rows = np.array(measure(spoilt, reference, held_out))  # [11, 6]
         mean, std = usual(n)
         verdicts = [judge(row, mean, std) for row in rows]
         figure, frames = draw(n, spoilt, rows, mean, std, verdicts)
@@ -145,34 +145,47 @@ def gaussian_digits(images, labels, n: int, generator):
     return (fitted.means[:, None] + noise.reshape(10, n, 1, 8, 8)).flatten(0, 1)
 
 
-def measure(samples, reference, held_out) -> list[float]:
-    """The six metrics, in the order of METRICS."""
+def measure(sets, reference, held_out) -> list[list[float]]:
+    """The six metrics of each of several sets of samples, in the order of METRICS."""
     network = classifier()
-    a, b = network.features(reference), network.features(samples)
+    parts = [len(reference), *map(len, sets)]
+    a, *features = network.features(torch.cat([reference, *sets])).split(parts)  # all in one call
     return [
-        metrics.frechet_distance(a, b),
-        metrics.inception_score(network.probabilities(samples)),
-        *metrics.precision_recall(a, b),
-        metrics.mmd2(a, b),
-        metrics.memorisation(samples, reference, held_out).nearer,
+        [
+            metrics.frechet_distance(a, b),
+            metrics.inception_score(network.last(b * network.scale).softmax(1)),
+            *metrics.precision_recall(a, b),
+            metrics.mmd2(a, b),
+            metrics.memorisation(samples, reference, held_out).nearer,
+        ]
+        for samples, b in zip(sets, features, strict=True)
     ]
 
 
 @functools.cache
 def usual(n: int):
-    """Mean and standard deviation of the metrics of unspoilt digits, over 20 divisions: [6] each."""
+    """Mean and standard deviation of the metrics of unspoilt digits, over 20 divisions: [6] each.
+
+    They are those of `of_divisions`, which takes a second and is always the same: it ships computed.
+    """
+    rows = shipped("usual")[str(n)].numpy()
+    return np.mean(rows, 0), np.std(rows, 0, ddof=1)
+
+
+def of_divisions(n: int) -> torch.Tensor:
+    """The metrics of unspoilt digits in each of OTHERS divisions: [20, 6]."""
     rows = []
     for seed in OTHERS:
         reference, real, held_out = division(n, seed)
-        rows.append(measure(real, reference, held_out))
-    return np.mean(rows, 0), np.std(rows, 0, ddof=1)
+        rows += measure([real], reference, held_out)
+    return torch.tensor(rows, dtype=torch.float64)
 
 
 def judge(row, mean, std) -> list[str]:
     """For each metric, one of VERDICTS."""
-    away = (row - mean) * list(METRICS.values())  # on the worse side
-    beyond = np.abs(away) > WIDE * std
-    return np.where(beyond, np.where(away > 0, "worse", "better"), "usual").tolist()
+    worse = (row - mean) * list(METRICS.values())  # by how much
+    beyond = np.abs(worse) > WIDE * std
+    return np.where(beyond, np.where(worse > 0, "worse", "better"), "usual").tolist()
 
 
 def count(row, mean, std) -> dict:

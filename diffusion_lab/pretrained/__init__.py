@@ -32,7 +32,8 @@ def names(folder=FOLDER) -> list[str]:
 def load(name: str, folder=FOLDER) -> ModelDenoiser:
     """The trained denoiser, in eval mode, on the CPU, in float32; its weights ask for no gradient.
 
-    `.schedule` is the one it was trained on; `.given(label)` tells it the class. Raises ValueError for a name
+    `.schedule` is the one it was trained on; `.given(label)` tells it the class. Each call reads the file
+    anew and gives a network that is yours to change. Raises ValueError for a name
     that is not in names(), and for files that do not fit together.
     """
     known = names(folder)
@@ -40,12 +41,11 @@ def load(name: str, folder=FOLDER) -> ModelDenoiser:
         raise ValueError(f"name must be one of {', '.join(known) or '(none here)'}; got {name!r}")
     recipe, path = read_recipe(name, folder), Path(folder) / f"{name}.safetensors"
     weights, _ = read_safetensors(path, FORMAT)
-    net = recipe.make_network().eval().requires_grad_(False)
     try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
+        net = recipe.make_network(weights)
+    except ValueError as error:
         raise ValueError(f"{str(path)!r} must hold the weights of its recipe's network; {error}") from error
-    return ModelDenoiser(net, recipe.make_schedule(), recipe.predicts)
+    return ModelDenoiser(net.eval().requires_grad_(False), recipe.make_schedule(), recipe.predicts)
 
 
 def recipes(folder=FOLDER) -> list[str]:
@@ -79,9 +79,7 @@ def sampler_table(path=FOLDER / "digits.samplers.csv") -> dict[tuple[str, str, i
 
 def save(name: str, result: Result, quality: dict, folder=FOLDER) -> None:
     """Stores the result's averaged weights, rounded to float16, with its recipe and the measured quality."""
-    weights = rounded(result).net.state_dict()
-    weights = {key: value.half().cpu().contiguous() for key, value in weights.items()}
-    content = safetensors.torch.save(weights, {"format": FORMAT})
+    content = safetensors.torch.save(_in_float16(result), {"format": FORMAT})
     write_atomically(Path(folder) / f"{name}.safetensors", content)
     about = {"recipe": json.loads(result.recipe.to_json()), "quality": quality}
     text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
@@ -90,9 +88,13 @@ def save(name: str, result: Result, quality: dict, folder=FOLDER) -> None:
 
 def rounded(result: Result) -> ModelDenoiser:
     """The result's denoiser as `load` would give it back: on the CPU, its weights rounded to float16."""
-    net = result.recipe.make_network().eval().requires_grad_(False)
-    net.load_state_dict({key: value.half() for key, value in result.denoiser.net.state_dict().items()})
+    net = result.recipe.make_network(_in_float16(result)).eval().requires_grad_(False)
     return ModelDenoiser(net, result.denoiser.schedule, result.denoiser.predicts)
+
+
+def _in_float16(result: Result) -> dict[str, torch.Tensor]:
+    weights = result.denoiser.net.state_dict()
+    return {name: value.half().cpu().contiguous() for name, value in weights.items()}
 
 
 @torch.no_grad()

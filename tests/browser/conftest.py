@@ -1,16 +1,19 @@
 """A page that remembers what went wrong on it. JupyterLab and Chromium come from tests/conftest.py."""
 
+from contextlib import nullcontext
+
 import pytest
-from labtools import watch
+from labtools import fresh_page, kernels_end
 
 
 @pytest.fixture
-def page(browser):
-    """A fresh page on a projector of 1280×720. The test fails if it logs an error or a request fails."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    errors = watch(page)
-    yield page
-    context.close()
+def page(browser, request):
+    """A fresh page on a projector of 1280×720. The test fails if it logs an error or a request fails.
+
+    The kernels of its notebooks end with it.
+    """
+    live = "jupyterlab" in request.fixturenames
+    with kernels_end(request.getfixturevalue("jupyterlab")) if live else nullcontext():
+        with fresh_page(browser, viewport={"width": 1280, "height": 720}) as (page, errors):
+            yield page
     assert not errors, "\n".join(errors)

@@ -1,14 +1,22 @@
-"""Small words for a notebook in a real JupyterLab: open it, run it, move a control, read what is shown."""
+"""Small words for a notebook in a real JupyterLab: open it, run it, move a control, read what is shown.
+
+Nothing here waits for a time: what the page says decides, and PATIENCE is for pages that never say it.
+"""
 
 import json
 import re
+import secrets
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import nbformat
 from playwright.sync_api import Locator, Page, expect
 
 SECONDS = 1000  # playwright counts milliseconds
+PATIENCE = 300  # seconds; on a machine with better things to do, a page may take long
+expect.set_options(timeout=PATIENCE * SECONDS)
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -36,48 +44,99 @@ def watch(page: Page) -> list[str]:
     return errors
 
 
+def sessions(jupyterlab) -> set[str]:
+    """The notebooks that have a kernel now, by the ids of their sessions."""
+    with urlopen(f"{jupyterlab.url}/api/sessions", timeout=PATIENCE) as answer:
+        return {session["id"] for session in json.load(answer)}
+
+
+@contextmanager
+def kernels_end(jupyterlab):
+    """Shut the kernels down that were started in this block, at its end: each holds 0.4 GB."""
+    before = sessions(jupyterlab)
+    yield
+    for session in sessions(jupyterlab) - before:
+        token = secrets.token_hex(16)  # a form's: the same in the header and in the cookie
+        headers = {"X-XSRFToken": token, "Cookie": f"_xsrf={token}"}
+        url = f"{jupyterlab.url}/api/sessions/{session}"
+        urlopen(Request(url, method="DELETE", headers=headers), timeout=PATIENCE).close()
+
+
+@contextmanager
+def fresh_page(browser, **options):
+    """(page, list of what goes wrong on it), in a context of its own."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE * SECONDS)
+    page = context.new_page()
+    yield page, watch(page)
+    context.close()
+
+
 def open_notebook(page: Page, jupyterlab, path: str | Path):
     """Open a notebook below the server's root and wait until its kernel is idle."""
     settings(jupyterlab, "notebook-extension/tracker", windowingMode="none")  # cells out of sight, too
-    settings(jupyterlab, "apputils-extension/notification", fetchNews="false", checkForUpdates=False)
+    settings(jupyterlab, "docmanager-extension/plugin", autosave=False)  # opened again, it has not been run
     path = Path(path)
     name = path.relative_to(jupyterlab.root) if path.is_absolute() else path
     page.goto(f"{jupyterlab.url}/lab/tree/{name.as_posix()}?reset")
-    expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60 * SECONDS)
-    wait_idle(page, timeout=60)
+    expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
+    wait_idle(page)
 
 
-def wait_idle(page: Page, timeout: float = 120):
+def wait_idle(page: Page):
     """Wait until the status bar says that the kernel is idle."""
-    expect(page.locator("#jp-bottom-panel")).to_contain_text("| Idle", timeout=timeout * SECONDS)
+    expect(page.locator("#jp-bottom-panel")).to_contain_text("| Idle")
 
 
-def run_all(page: Page, timeout: float = 300):
-    """Run every cell, wait for the last, and fail with the traceback if one raised."""
+def until(read, expected):
+    """Wait until `read()` gives what is expected, and fail with the difference if it never does."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := read()) != expected and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert found == expected
+
+
+def run_all(page: Page):
+    """Run every cell of a notebook not yet run, wait for the last, fail with the traceback if one raised."""
+    prompts = "".join(page.locator(".jp-CodeCell .jp-InputArea-prompt").all_text_contents())
+    assert not re.search(r"\d", prompts), "a number from before cannot be told from one of this run"
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    prompts = page.locator(".jp-CodeCell .jp-InputArea-prompt")
-    waiting = prompts.filter(has_text=re.compile(r"\[[ *]\]"))  # [ ] has not run, [*] waits or runs
+    page.wait_for_function(
+        """() => {
+            const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")];
+            const errors = document.querySelectorAll(
+                ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr'], .jp-RenderedError");
+            return prompts.every((node) => /\\[\\d+\\]/.test(node.textContent))  // not [ ], nor [*]
+                || [...errors].some((node) => node.textContent.includes("Traceback"));
+        }"""
+    )
+    wait_idle(page)
     errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
     tracebacks = errors.filter(has_text="Traceback").or_(page.locator(".jp-RenderedError"))
-    deadline = time.monotonic() + timeout
-    while waiting.count() and not tracebacks.count():
-        assert time.monotonic() < deadline, f"{waiting.count()} cells have not run after {timeout} s"
-        page.wait_for_timeout(100)
-    wait_idle(page, timeout)
     assert not tracebacks.count(), tracebacks.all_inner_texts()
 
 
-def run_cell(page: Page, nth: int = -1):
-    """Run one code cell (again), as Ctrl+Enter does."""
-    page.locator(".jp-CodeCell").nth(nth).locator(".cm-content").press("Control+Enter")
-    wait_idle(page)
+def run_cell(page: Page, nth: int = -1, code: str | None = None):
+    """Run one code cell (again), as Ctrl+Enter does, perhaps with other `code` in it."""
+    cell = page.locator(".jp-CodeCell").nth(nth)
+    prompt = cell.locator(".jp-InputArea-prompt")
+    prompt.evaluate("""node => {
+        delete node.dataset.ran;
+        const look = () => { if (node.textContent.includes("*")) node.dataset.ran = true; };
+        new MutationObserver(look).observe(node, { childList: true, characterData: true, subtree: true });
+    }""")
+    if code is not None:
+        cell.locator(".cm-content").fill(code)
+    cell.locator(".cm-content").press("Control+Enter")
+    expect(prompt).to_have_attribute("data-ran", "true")
+    expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
 
 
 def explorer(page: Page, nth: int = 0) -> Locator:
     """The nth explorer on the page, once its figure is drawn."""
     root = page.locator(".diffusion-lab-explorer").nth(nth)
-    expect(root.locator(".plot[data-frame]")).to_be_visible(timeout=60 * SECONDS)
+    settled(root)
     return root
 
 
@@ -114,11 +173,9 @@ def words(root: Locator, role: str) -> str:
 
 
 def drawing(root: Locator) -> str:
-    """All that plotly drew: the paths of its lines and the addresses of its images."""
-    return root.evaluate(
-        "node => [...node.querySelectorAll('.plot path, .plot image')]"
-        ".map(n => n.getAttribute('d') ?? n.getAttribute('href')).join()"
-    )
+    """All that plotly drew, once it has: the paths of its lines and the addresses of its images."""
+    what = "n.getAttribute('d') ?? n.getAttribute('href')"
+    return settled(root, f"[...plot.querySelectorAll('path, image')].map((n) => {what}).join()")
 
 
 def press(root: Locator, name: str, *keys: str):
@@ -128,9 +185,39 @@ def press(root: Locator, name: str, *keys: str):
     settled(root)
 
 
-def settled(root: Locator):
-    """Wait until the explorer is not working and has drawn the frame its main slider shows."""
-    expect(root).to_have_attribute("aria-busy", "false", timeout=60 * SECONDS)
-    main = root.locator(".main input[type=range]")
-    if main.count():
-        expect(root.locator(".plot")).to_have_attribute("data-frame", main.input_value())
+def settled(root: Locator, then: str = "true"):
+    """Wait until the explorer is not working and has drawn what its controls say; returns what `then` gives.
+
+    `then` is evaluated in that moment, of `node` (the explorer) and `plot`.
+    """
+    handle = root.page.wait_for_function(
+        f"""(node) => {{
+            const plot = node.querySelector(".plot"), main = node.querySelector(".main input[type=range]");
+            const picture = plot.querySelector(".main-svg"), width = parseFloat(getComputedStyle(plot).width);
+            const done = node.ariaBusy === "false" && plot.ariaBusy === "false" && picture
+                && Math.abs(picture.width.baseVal.value - width) < 1  // or it is about to be drawn wider
+                && (!main || plot.dataset.frame === main.value);
+            return done && [{then}];
+        }}""",
+        arg=root.element_handle(),
+    )
+    return handle.json_value()[0]
+
+
+def hold_play(page: Page):
+    """From now on the button `play` starts no clock: `tick(page)` is one tick of it."""
+    page.evaluate("""() => {
+        const set = globalThis.setInterval, held = Boolean(globalThis.ticks_);
+        globalThis.ticks_ = [];
+        if (held) return;
+        globalThis.setInterval = (f, each) => {
+            if (globalThis.event?.type !== "click") return set(f, each);
+            ticks_.push([f, each]);
+            return -1;  // the number of no clock
+        };
+    }""")
+
+
+def tick(page: Page) -> int:
+    """One tick of the clock that `play` has started; returns the milliseconds between two."""
+    return page.evaluate("(([f, each]) => (f(), each))(ticks_.at(-1))")

@@ -9,6 +9,8 @@ from labtools import (
     control,
     drawing,
     explorer,
+    fresh_page,
+    kernels_end,
     number_box,
     numbers,
     open_notebook,
@@ -26,18 +28,27 @@ from wave_explorer import Wave
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def root(page, jupyterlab):
-    """A Wave, live in a notebook."""
+CELLS = ("from wave_explorer import Wave\nwave = Wave()\nwave", "wave")
+
+
+@pytest.fixture(scope="module")
+def notebook(browser, jupyterlab):
+    """A page with a notebook in which a Wave is shown twice."""
     shutil.copy(Path(__file__).with_name("wave_explorer.py"), jupyterlab.root / "wave_explorer.py")
-    path = write_notebook(
-        jupyterlab.root / "wave.ipynb", "from wave_explorer import Wave\nwave = Wave()\nwave", "wave"
-    )
-    open_notebook(page, jupyterlab, path)
-    run_all(page)
-    root = explorer(page)
-    settled(root)
-    return root
+    view = {"width": 1280, "height": 720}
+    with kernels_end(jupyterlab), fresh_page(browser, viewport=view) as (page, errors):
+        open_notebook(page, jupyterlab, write_notebook(jupyterlab.root / "wave.ipynb", *CELLS))
+        yield page
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def root(notebook):
+    """A new Wave in it: its first view."""
+    for i in range(len(CELLS)):
+        run_cell(notebook, i)
+    explorer(notebook, 1)  # both views are drawn before anything is measured
+    return explorer(notebook)
 
 
 def test_every_control_by_keyboard(root):
@@ -58,7 +69,8 @@ def test_every_control_by_keyboard(root):
     expect(root.locator(".plot")).to_have_accessible_name("a square wave at t = 7")
 
 
-def test_number_boxes_buttons_and_both_views(root, page):
+def test_number_boxes_buttons_and_both_views(root):
+    page = root.page
     number_box(root, "N").fill("50")
     number_box(root, "N").press("Enter")
     settled(root)
@@ -83,7 +95,7 @@ def test_number_boxes_buttons_and_both_views(root, page):
     assert numbers(second) == numbers(root) == Wave(N=100, t=100).numbers
     run_cell(page, 0)  # a new object in the first cell, and nothing left of the old view
     expect(number_box(explorer(page), "N")).to_have_value("20")
-    assert page.locator(".diffusion-lab-explorer").count() == 2
+    expect(page.locator(".diffusion-lab-explorer")).to_have_count(2)
 
 
 def test_every_control_has_a_visible_label_and_a_name(root):
@@ -113,7 +125,7 @@ def test_an_error_is_shown_and_the_next_value_recovers(root):
     assert drawing(root) == before
 
 
-def test_a_fast_drag_ends_on_the_right_picture(root, page):
+def test_a_fast_drag_ends_on_the_right_picture(root):
     """2000 events, on the main slider and on one that needs the kernel: the last wins, nothing piles up."""
     drag = """async (node, [name, count, last]) => {
         const slider = node.querySelector(`[data-control=${name}] input`);
@@ -124,6 +136,7 @@ def test_a_fast_drag_ends_on_the_right_picture(root, page):
         }
         move(last);
     }"""
+    page = root.page
     cdp = page.context.new_cdp_session(page)
 
     def heap():
@@ -144,12 +157,12 @@ def test_a_fast_drag_ends_on_the_right_picture(root, page):
 
 def test_dark_theme(page, jupyterlab, root):
     text = "getComputedStyle(document.querySelector('.diffusion-lab-explorer .xtick text')).fill"
-    light = page.evaluate(text)
+    light = root.page.evaluate(text)
     try:
         settings(jupyterlab, "apputils-extension/themes", theme="JupyterLab Dark")
-        open_notebook(page, jupyterlab, "wave.ipynb")
+        open_notebook(page, jupyterlab, write_notebook(jupyterlab.root / "dark.ipynb", *CELLS))
         run_all(page)
-        settled(explorer(page))
+        explorer(page)
         dark = page.evaluate(text)
     finally:
         settings(jupyterlab, "apputils-extension/themes", theme="JupyterLab Light")

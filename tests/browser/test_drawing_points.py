@@ -6,10 +6,12 @@ from labtools import (
     control,
     drawing,
     explorer,
+    fresh_page,
+    kernels_end,
     numbers,
     open_notebook,
     points,
-    run_all,
+    run_cell,
     settled,
     words,
     write_notebook,
@@ -24,22 +26,35 @@ START = ((-0.5, 0.0), (0.5, 0.0))
 EDGE = 1.25  # the square on the page is [−EDGE, EDGE]²
 
 
+CELLS = ("from diffusion_lab.explorers import OwnData", f"own = OwnData(points={START}, t=141)\nown", "own")
+
+
+@pytest.fixture(scope="module")
+def notebook(browser, jupyterlab):
+    """A page with a notebook in which two points are shown twice."""
+    view = {"width": 1280, "height": 720}
+    with kernels_end(jupyterlab), fresh_page(browser, viewport=view) as (page, errors):
+        open_notebook(page, jupyterlab, write_notebook(jupyterlab.root / "own_data.ipynb", *CELLS))
+        yield page
+    assert not errors, "\n".join(errors)
+
+
 @pytest.fixture
-def root(page, jupyterlab):
-    """Two points, live in a notebook; in the end no key has gone astray."""
-    cells = ["from diffusion_lab.explorers import OwnData"]
-    cells += [f"own = OwnData(points={START}, t=141)\nown", "own"]
-    open_notebook(page, jupyterlab, write_notebook(jupyterlab.root / "own_data.ipynb", *cells))
-    run_all(page)
-    root = explorer(page)
-    settled(root)
+def root(notebook):
+    """A new explorer in it: its first view; in the end no key has gone astray."""
+    for i, code in enumerate(CELLS):
+        run_cell(notebook, i, code)
+    explorer(notebook, 1)  # both views are drawn before anything is measured
+    root = explorer(notebook)
     yield root
     assert words(root, "error") == ""
-    assert page.locator(".jp-Cell").count() == len(cells) and page.locator(".jp-Dialog").count() == 0
+    assert notebook.locator(".jp-Cell").count() == len(CELLS)
+    assert notebook.locator(".jp-Dialog").count() == 0
 
 
 def spot(root, x: float, y: float) -> tuple[float, float]:
     """Where the point (x, y) of the square is on the page."""
+    root.locator(".pad").scroll_into_view_if_needed()
     box = root.locator(".pad svg").bounding_box()
     return box["x"] + (x / EDGE + 1) / 2 * box["width"], box["y"] + (1 - y / EDGE) / 2 * box["height"]
 
@@ -68,7 +83,8 @@ def press(root, *keys: str):
     settled(root)
 
 
-def test_by_keyboard(root, page):
+def test_by_keyboard(root):
+    page = root.page
     pictures = [drawing(root)]
     root.locator(".pad").focus()
     press(root, "ArrowRight", "ArrowUp", "ArrowUp")  # the cursor starts in the middle
@@ -110,7 +126,8 @@ def test_by_keyboard(root, page):
     assert len(set(pictures)) == len(pictures)
 
 
-def test_by_mouse(root, page):
+def test_by_mouse(root):
+    page = root.page
     page.mouse.click(*spot(root, 0.2, 0.8))
     assert_shows(root, [*START, (0.2, 0.8)], atol=0.01)
     assert said(root).startswith("added at (0.") and said(root).endswith("; 3 points")
@@ -142,8 +159,9 @@ def test_by_mouse(root, page):
     assert points(second) == points(root)
 
 
-def test_by_finger(root, page):
+def test_by_finger(root):
     """A drag by touch moves a point and does not scroll the page."""
+    page = root.page
     (x, y), (to_x, to_y) = spot(root, 0.6, 0), spot(root, 0.6, 0.6)  # a finger is less exact than a mouse
     touch = page.context.new_cdp_session(page)
     touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
@@ -154,7 +172,8 @@ def test_by_finger(root, page):
     assert_shows(root, [START[0], (0.6, 0.6)], atol=0.01)
 
 
-def test_no_more_than_the_most(root, page):
+def test_no_more_than_the_most(root):
+    page = root.page
     page.mouse.move(*spot(root, -1, 1))
     page.mouse.down()
     for row in np.linspace(1, -1, 12):
@@ -186,10 +205,8 @@ def test_a_fast_drag_ends_on_the_right_picture(root):
     assert_shows(root, [START[0], (0.25, 0.75)], atol=0.01)
 
 
-def test_python_draws_too(root, page):
-    last = page.locator(".jp-CodeCell").last
-    last.locator(".cm-content").fill("own.points = [(0.25, -0.5), (-0.75, 0.125), (0, 0)]")
-    last.locator(".cm-content").press("Control+Enter")
+def test_python_draws_too(root):
+    run_cell(root.page, -1, "own.points = [(0.25, -0.5), (-0.75, 0.125), (0, 0)]")
     expect(root.locator(".pad circle")).to_have_count(4)  # and the cursor
     assert_shows(root, [(0.25, -0.5), (-0.75, 0.12), (0, 0)])
 

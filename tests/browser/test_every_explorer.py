@@ -3,8 +3,8 @@
 The notebook is opened once; every test leaves the controls as it found them.
 """
 
-import re
-import time
+import functools
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -12,13 +12,18 @@ from labtools import (
     control,
     drawing,
     explorer,
+    fresh_page,
+    hold_play,
+    kernels_end,
     number_box,
     numbers,
     open_notebook,
     points,
     run_all,
+    run_cell,
     settled,
-    watch,
+    tick,
+    until,
     words,
     write_notebook,
 )
@@ -139,29 +144,16 @@ def lab(browser, jupyterlab):
         f"{cls.__name__.lower()} = {cls.__name__}(**{START[cls]})\n{cls.__name__.lower()}" for cls in START
     ]
     path = write_notebook(jupyterlab.root / "every_explorer.ipynb", *cells, "pass")
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    errors = watch(page)
     seen = jupyterlab.log.stat().st_size
-    open_notebook(page, jupyterlab, path)
-    run_all(page)
-    last = page.locator(".jp-CodeCell").last
 
     def find(cls):
-        root = explorer(page, list(START).index(cls))
-        settled(root)
-        return root
+        return explorer(page, list(START).index(cls))
 
     def python(code):
-        """Run `code` in the last cell; returns what it printed."""
-        prompt = last.locator(".jp-InputArea-prompt")
-        before = prompt.inner_text()
-        last.locator(".cm-content").fill(code)
-        last.locator(".cm-content").press("Control+Enter")
-        expect(prompt).not_to_have_text(before)
-        expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
-        return "".join(last.locator(".jp-OutputArea-output").all_text_contents())
+        """Run `code` in the last cell; returns a function that says what is printed below it."""
+        run_cell(page, -1, code)
+        outputs = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")
+        return lambda: "".join(outputs.all_text_contents()).rstrip()
 
     def complaints():
         """All that went wrong since the last time it was asked."""
@@ -175,8 +167,12 @@ def lab(browser, jupyterlab):
         errors.clear()
         return found
 
-    yield SimpleNamespace(page=page, find=find, python=python, complaints=complaints)
-    context.close()
+    view = {"width": 1280, "height": 900}
+    with kernels_end(jupyterlab), fresh_page(browser, viewport=view) as (page, errors):
+        open_notebook(page, jupyterlab, path)
+        run_all(page)
+        explorer(page, len(START) - 1)
+        yield SimpleNamespace(page=page, find=find, python=python, complaints=complaints)
 
 
 @pytest.fixture(autouse=True)
@@ -217,24 +213,36 @@ def move(root, name: str, keys: str):
     settled(root)
 
 
-def drawn(root, *, unlike=None, like=None) -> str:
-    """The drawing, once it is another than `unlike` or the same as `like`."""
-    deadline = time.monotonic() + 5
-    while (now := drawing(root)) == unlike or (like is not None and now != like):
-        assert time.monotonic() < deadline, "the drawing did not change" if unlike else "another drawing"
-        time.sleep(0.02)
+def drawn(root, unlike) -> str:
+    """The drawing, which is another than `unlike`."""
+    now = drawing(root)
+    assert now != unlike, "the drawing did not change"
     return now
 
 
+def main_of(cls) -> str:
+    """The name of the main control."""
+    (main,) = (name for name, c in cls.controls.items() if c.main)
+    return main
+
+
+@functools.lru_cache(64)
+def scene(cls, others):
+    """What a fresh explorer shows with these values of the other controls."""
+    return cls(**dict(others)).shown
+
+
 def assert_shows(root, cls, state: dict):
-    """The page says what a fresh explorer with these control values says."""
-    twin = cls(**state)
-    frame = twin._frame
-    assert {name: getattr(twin, name) for name in state} == state
-    assert numbers(root) == twin.numbers
+    """The page says what a fresh explorer with these control values says; returns its scene and frame."""
+    main = main_of(cls)
+    shown = scene(cls, tuple((name, value) for name, value in state.items() if name != main))
+    k = shown.nearest(state[main])
+    assert shown.positions[k] == state[main]
+    assert numbers(root) == shown.at("numbers", k)
     for role, field in [("sentence", "sentences"), ("warning", "warning"), ("code", "code")]:
-        assert words(root, role) == twin.shown.at(field, frame)
-    expect(root.locator(".plot")).to_have_accessible_name(twin.shown.at("alt", frame))
+        assert words(root, role) == shown.at(field, k)
+    expect(root.locator(".plot")).to_have_accessible_name(shown.at("alt", k) or cls.title)
+    return shown, k
 
 
 def test_every_control_is_moved_here():
@@ -254,15 +262,14 @@ def test_by_keyboard(lab, cls, name):
         assert_shows(root, cls, state)
         picture = drawn(root, unlike=picture)
     assert state == before
-    drawn(root, like=first)
+    assert picture == first
 
 
 @EVERY
 def test_buttons_by_keyboard(lab, cls):
-    root, (main,) = lab.find(cls), (name for name, c in cls.controls.items() if c.main)
+    root, main = lab.find(cls), main_of(cls)
     state, picture = values(root, cls), drawing(root)
-    positions = cls(**state).shown.positions
-    k = positions.index(state[main])
+    shown, k = assert_shows(root, cls, state)
     for title, key, step in [
         ("step forward", "Enter", 1),
         ("step back", " ", -1),
@@ -271,17 +278,21 @@ def test_buttons_by_keyboard(lab, cls):
         root.get_by_role("button", name=title).press(key)
         settled(root)
         k += step
-        state[main] = positions[k]
+        state[main] = shown.positions[k]
         assert values(root, cls) == state
         assert_shows(root, cls, state)
         picture = drawn(root, unlike=picture)
+    hold_play(lab.page)
     root.get_by_role("button", name="play").press("Enter")
-    expect(control(root, main)).to_have_value(re.compile(rf"^(?!{k}$|{k + 1}$)"))  # two frames on
+    for _ in range(2):
+        assert 50 <= tick(lab.page) <= 400
     root.get_by_role("button", name="pause").press(" ")
+    expect(root.get_by_role("button", name="play")).to_be_visible()
     settled(root)
-    state = values(root, cls)
+    k += 2 * math.ceil(len(shown.positions) / 160)
+    state[main] = shown.positions[k]
+    assert values(root, cls) == state
     assert_shows(root, cls, state)
-    assert positions.index(state[main]) > k + 1
     drawn(root, unlike=picture)
     move(root, main, f"{TYPED}{START[cls][main]}")
 
@@ -289,7 +300,7 @@ def test_buttons_by_keyboard(lab, cls):
 @EVERY
 def test_marks_move_to_where_plotly_would_draw_them(lab, cls):
     """explorer.js moves marks inside a layout that stays (`moved`): the same drawing as one made anew."""
-    root, (main,) = lab.find(cls), (name for name, c in cls.controls.items() if c.main)
+    root, main = lab.find(cls), main_of(cls)
     for keys in ("End", LEFT, "Home", RIGHT, f"{TYPED}{START[cls][main]}"):
         move(root, main, keys)
         moved = drawing(root)
@@ -300,9 +311,8 @@ def test_marks_move_to_where_plotly_would_draw_them(lab, cls):
 @EVERY
 def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
     root, name = lab.find(cls), cls.__name__.lower()
-    (main,) = (key for key, c in cls.controls.items() if c.main)
     state, picture = values(root, cls), drawing(root)
-    assert lab.python(f"print({name}.describe())").rstrip() == cls(**state).describe()
+    until(lab.python(f"print({name}.describe())"), cls(**state).describe())
     changed = {
         NoiseSchedules: dict(T=50, t=20, third="quadratic", zero_snr=True, tau=0.5),
         Denoising: dict(source="mixture, learned", seed=5, step=9),
@@ -320,16 +330,12 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
     }[cls]
     lab.python(f"for key, value in {changed}.items():\n    setattr({name}, key, value)")
     expected = {key: getattr(cls(**state | changed), key) for key in state}
-    expect(number_box(root, main)).to_have_value(str(expected[main]))
-    settled(root)
-    assert values(root, cls) == expected
-    assert_shows(root, cls, expected)
+    until(lambda: values(root, cls), expected)
     drawn(root, unlike=picture)
+    assert_shows(root, cls, expected)
     lab.python(f"for key, value in {state}.items():\n    setattr({name}, key, value)")
-    expect(number_box(root, main)).to_have_value(str(state[main]))
-    settled(root)
-    drawn(root, like=picture)
-    assert values(root, cls) == state
+    until(lambda: values(root, cls), state)
+    assert drawing(root) == picture
 
 
 def test_the_warning_comes_and_goes(lab):
@@ -342,6 +348,7 @@ def test_the_warning_comes_and_goes(lab):
     expect(warning).to_be_visible()
     expect(warning).to_contain_text("linear (√ᾱ_T = 0.78)")
     lab.python("noiseschedules.T = 100; noiseschedules.t = 60")
+    expect(number_box(root, "t")).to_have_value("60")
     settled(root)
 
 
@@ -436,11 +443,9 @@ def test_alone_from_the_disk(page, tmp_path, cls):
     path = cls(**state).to_html(tmp_path / "explorer.html", [])
     page.context.set_offline(True)
     page.goto(path.as_uri())
-    root = explorer(page)
-    settled(root)
+    root, main = explorer(page), main_of(cls)
     assert_shows(root, cls, state)
     picture = drawing(root)
-    (main,) = (name for name, c in cls.controls.items() if c.main)
     for keys, value in MOVES[cls, main]:
         move(root, main, keys)
         state[main] = value

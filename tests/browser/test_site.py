@@ -1,15 +1,15 @@
 """The whole course as pages from the disk, the network off: each page opened, each explorer moved."""
 
-import functools
 import re
 
 import nbformat
 import numpy as np
 import pytest
-from labtools import control, explorer, number_box, numbers, settled, words
+from labtools import control, drawing, explorer, number_box, settled
 from nbtools import NOTEBOOKS
 from playwright.sync_api import expect
-from test_every_explorer import CONTRASTS, drawn, values
+from test_every_explorer import CONTRASTS, drawn, main_of, values
+from test_every_explorer import assert_shows as assert_says
 from test_export import dead_links
 
 from diffusion_lab import explorers
@@ -127,24 +127,10 @@ def press(root, name, keys):
     settled(root)
 
 
-@functools.cache
-def python(cls, others):
-    """A fresh explorer with these values, as items."""
-    return cls(**dict(others))
-
-
 def assert_shows(root, cls, state):
     """The page says what Python says of these control values, and has drawn what Python would draw."""
-    main = next(name for name, c in cls.controls.items() if c.main)
     assert values(root, cls) == state
-    twin = python(cls, tuple((name, value) for name, value in state.items() if name != main))
-    scene = twin.shown
-    k = scene.nearest(state[main])
-    assert scene.positions[k] == state[main]
-    assert numbers(root) == scene.at("numbers", k)
-    for role, field in [("sentence", "sentences"), ("warning", "warning"), ("code", "code")]:
-        assert words(root, role) == scene.at(field, k)
-    expect(root.locator(".plot")).to_have_accessible_name(scene.at("alt", k) or cls.title)
+    scene, k = assert_says(root, cls, state)
     for i, patch in scene.at("frames", k).items():
         for key, array in patch.items() if i != "layout" else ():
             if key not in "xyz" or not hasattr(array, "shape"):
@@ -162,16 +148,15 @@ def assert_shows(root, cls, state):
 def test_every_explorer_moves(open_page, stem, nth):
     page = open_page(stem)
     root = explorer(page, nth)
-    settled(root)
     state = explorers.core.Explorer.stored(STATES[stem][nth], explorers)
     cls = type(state)
     state = {name: getattr(state, name) for name in cls.controls}
-    (main,) = (name for name, c in cls.controls.items() if c.main)
+    main = main_of(cls)
     assert_shows(root, cls, state)
     assert main not in cls.portable and cls.portable
 
     positions = cls(**state).shown.positions
-    picture = drawn(root)
+    picture = drawing(root)
     for keys, position in [("Home", positions[0]), ("End", positions[-1]), ("ArrowLeft", positions[-2])]:
         if state[main] == position:
             continue
