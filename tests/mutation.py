@@ -1,6 +1,6 @@
 """What the tests would notice: break the code in random places, one at a time, and count what is caught.
 
-    python benchmarks/mutation.py [--seed 0] [--count 40] [--tree DIR] [--common OTHER] [--workers 2]
+    python tests/mutation.py [--seed 0] [--count 40] [--tree DIR] [--common OTHER] [--workers 2]
 
 A break swaps an operator, moves a number by one, turns a comparison or a truth value round. Places are drawn
 from three groups: the maths, the explorers' Python, and the JavaScript. Each is tried in a copy of the tree,
