@@ -34,6 +34,7 @@ VERDICTS = {  # -> color, words
     "worse": (PALETTE["vermillion"], "worse than for real digits"),
     "usual": (GREY, "as for real digits"),
     "better": (PALETTE["blue"], "better than for real digits"),
+    "farther": (PALETTE["purple"], "farther than real digits"),  # P(nearer) far below ½ praises nobody
 }
 
 
@@ -172,7 +173,10 @@ def judge(row, mean, std) -> list[str]:
     """For each metric, one of VERDICTS."""
     away = (row - mean) * list(METRICS.values())  # on the worse side
     beyond = np.abs(away) > WIDE * std
-    return np.where(beyond, np.where(away > 0, "worse", "better"), "usual").tolist()
+    verdicts = np.where(beyond, np.where(away > 0, "worse", "better"), "usual").tolist()
+    if verdicts[-1] == "better":  # far from the reference, as from all other data
+        verdicts[-1] = "farther"
+    return verdicts
 
 
 def count(row, mean, std) -> dict:
