@@ -44,6 +44,13 @@ def test_there_are_notebooks_numbered_from_zero():
     assert [p.stem[:3] for p in PATHS] == [f"{i:02d}_" for i in range(len(PATHS))], [p.stem for p in PATHS]
 
 
+def test_the_first_notebook_and_the_readme_list_all_of_them():
+    first = "\n".join(c.source for c in nbformat.read(PATHS[0], as_version=4).cells)
+    readme, names = (ROOT / "README.md").read_text(encoding="utf-8"), [p.stem for p in PATHS]
+    assert re.findall(r"^\| \[\w+\]\((\w+)\.ipynb\)", first, re.MULTILINE) == names[1:]
+    assert re.findall(r"^\| \[\w+\]\(notebooks/(\w+)\.ipynb\)", readme, re.MULTILINE) == names
+
+
 @every_notebook
 def test_is_named_after_a_module_and_uses_it(path):
     name = path.stem[3:]

@@ -26,7 +26,7 @@ def notices(how, s, N="200"):
     parts = said.replace(WAYS[how], "").strip(" .").split(". ")
     if len(parts) == 1 and ":" not in parts[0]:
         return dict.fromkeys(METRICS, "usual")
-    verdicts = {"Worse": "worse", "As": "usual", "Better": "better"}
+    verdicts = {"Worse": "worse", "As": "usual", "Better": "better", "Farther": "farther"}
     return {name: verdicts[part.split(" ")[0]] for part in parts for name in part.split(": ")[1].split(", ")}
 
 
@@ -98,7 +98,7 @@ def test_gaussian_digits_have_the_moments_of_their_class():
 def test_judge():
     mean, std = np.zeros(6), np.ones(6)
     assert judge(np.array([2.9, -2.9, 3.1, -3.1, 3.1, -3.1]), mean, std) == [
-        "usual", "usual", "better", "worse", "worse", "better",
+        "usual", "usual", "better", "worse", "worse", "farther",  # far from all data: no praise
     ]  # fmt: skip
 
 
@@ -107,6 +107,8 @@ def test_who_notices_what():
     copies = notices("copies", 1.0)
     assert [name for name, said in copies.items() if said == "worse"] == ["P(nearer)"]
     assert copies["Fréchet distance"] == copies["precision"] == copies["recall"] == "better"
+    # noise is nearer to nothing: P(nearer) falls, and that is not called better
+    assert notices("noise", 1.0)["P(nearer)"] == "farther"
     # one digit per class over and over: the inception score has nothing against it
     assert notices("one per class", 1.0)["inception score"] != "worse"
     assert notices("one per class", 1.0)["recall"] == "worse"

@@ -80,7 +80,10 @@ class Denoising(Explorer):
             positions=range(steps + 1),
             frames=frames,
             numbers=numbers,
-            sentences=[says(k, t, row, steps) for k, (t, row) in enumerate(zip(times, numbers, strict=True))],
+            sentences=[
+                says(k, t, row, steps, f"the {label}s" if digits and label != "any" else "data")
+                for k, (t, row) in enumerate(zip(times, numbers, strict=True))
+            ],
             code=[self.lines(source, label, sampler, steps, seed, k) for k in range(steps + 1)],
             alt="Three panels side by side: the state x_t, the guess x̂₀ and the noise guess ε̂.",
             digits=3,
@@ -116,10 +119,10 @@ def rms(x) -> float:
     return x.square().mean().sqrt().item()
 
 
-def says(k: int, t: int, row: dict, steps: int) -> str:
-    """What to see after k steps."""
+def says(k: int, t: int, row: dict, steps: int, whole: str) -> str:
+    """What to see after k steps; `whole` is what the denoiser knows to be possible at the start."""
     if k == 0:
-        return f"t = {t}: x_t is pure noise, so x̂₀ is no more than an average over all data."
+        return f"t = {t}: x_t is pure noise, so x̂₀ is no more than an average over all {whole}."
     if k == steps:
         return "t = 0: the last step returned x̂₀ itself and added no noise to it. This is the sample."
     settled = row["x̂₀ to sample"] < 0.1

@@ -34,6 +34,7 @@ VERDICTS = {  # -> color, words
     "worse": (PALETTE["vermillion"], "worse than for real digits"),
     "usual": (GREY, "as for real digits"),
     "better": (PALETTE["blue"], "better than for real digits"),
+    "farther": (PALETTE["purple"], "farther than real digits"),  # P(nearer) far below ½ praises nobody
 }
 
 
@@ -185,7 +186,10 @@ def judge(row, mean, std) -> list[str]:
     """For each metric, one of VERDICTS."""
     worse = (row - mean) * list(METRICS.values())  # by how much
     beyond = np.abs(worse) > WIDE * std
-    return np.where(beyond, np.where(worse > 0, "worse", "better"), "usual").tolist()
+    verdicts = np.where(beyond, np.where(worse > 0, "worse", "better"), "usual").tolist()
+    if verdicts[-1] == "better":  # far from the reference, as from all other data
+        verdicts[-1] = "farther"
+    return verdicts
 
 
 def count(row, mean, std) -> dict:
