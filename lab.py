@@ -22,8 +22,8 @@ KNOWN = ".copied.json"  # in the copy: file -> SHA-256 of the release's version 
 OPTIONS = [
     f"--ServerApp.root_dir={ROOT}",
     f"--LabApp.default_url=/lab/tree/{MINE.name}/00_start_here.ipynb",
-    "--LabApp.news_url=None",  # or a question about Jupyter's news covers the first figure
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    # No question about Jupyter's news over the first figure. One's own settings stay, and go before these.
+    f"--LabApp.app_settings_dir={ROOT / 'lab_settings'}",
 ]
 
 
