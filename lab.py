@@ -19,11 +19,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 COURSE, MINE = ROOT / "notebooks", ROOT / "my_notebooks"
 KNOWN = ".copied.json"  # in the copy: file -> SHA-256 of the release's version that came last
+SETTINGS = MINE / ".lab" / "overrides.json"  # JupyterLab's defaults here; one's own settings go before these
+NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 OPTIONS = [
     f"--ServerApp.root_dir={ROOT}",
     f"--LabApp.default_url=/lab/tree/{MINE.name}/00_start_here.ipynb",
-    # No question about Jupyter's news over the first figure. One's own settings stay, and go before these.
-    f"--LabApp.app_settings_dir={ROOT / 'lab_settings'}",
+    f"--LabApp.app_settings_dir={SETTINGS.parent}",
 ]
 
 
@@ -89,6 +90,7 @@ def main(arguments: list[str]) -> None:
     """Update the copy, say so, and open JupyterLab on it; `arguments` are for JupyterLab."""
     for line in update(COURSE, MINE):
         print(f"{MINE.name}: {line}", flush=True)
+    write(SETTINGS, json.dumps(NO_NEWS).encode())  # or a question about Jupyter's news covers the first figure
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads sleep instead of spinning
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     from jupyterlab.labapp import main as jupyterlab

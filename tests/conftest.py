@@ -79,7 +79,6 @@ def jupyterlab(tmp_path_factory):
     root, log = home / "course", home / "server.log"
     shutil.copytree(ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
     shutil.copy(ROOT / "lab.py", root)
-    shutil.copytree(ROOT / "lab_settings", root / "lab_settings")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
