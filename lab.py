@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> None:
     """Update the copy, say so, and open JupyterLab on it; `arguments` are for JupyterLab."""
     for line in update(COURSE, MINE):
         print(f"{MINE.name}: {line}", flush=True)
-    write(SETTINGS, json.dumps(NO_NEWS).encode())  # or a question about Jupyter's news covers the first figure
+    write(SETTINGS, json.dumps(NO_NEWS).encode())  # or a question about news covers the first figure
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads sleep instead of spinning
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     from jupyterlab.labapp import main as jupyterlab
