@@ -372,8 +372,9 @@ class Explorer(anywidget.AnyWidget):
     def to_fragment(self, precompute: Sequence[str] | None = None, each: Callable | None = None) -> str:
         """HTML for a page with the `page_scripts` below it. There, only what is in `precompute` can be moved.
 
-        That takes a scene for every combination of these controls' values: if it is slow, a progress bar
-        tells, or `each` is called after every scene. None stands for `portable`. The main control moves anyway.
+        That takes a scene for every combination of these controls' values. If it is slow a progress bar
+        tells; or `each` is called after every scene. None stands for `portable`. The main control moves
+        anyway.
         """
         precompute = self.portable if precompute is None else precompute
         here, scenes, pack = self._values(), [], Pack()
