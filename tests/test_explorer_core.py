@@ -13,6 +13,7 @@ import torch
 import traitlets
 from unpacking import scenes_of, whole
 
+from diffusion_lab.explorers import core
 from diffusion_lab.explorers.core import Choice, Explorer, Scene, Slider, Toggle, packed, text
 
 
@@ -255,3 +256,26 @@ def test_to_html_writes_one_page_that_needs_nothing_else(tmp_path):
     assert there["numbers"][1] == {"f(0.5)": "-0.25", "terms": "2"}
     assert by_value["wrong", True]["_error"] == "ValueError: neither plus nor minus"
     assert "Warning: few" in page  # the words, where no script runs
+
+
+def test_a_page_of_its_own_has_a_main_part_a_heading_and_a_background(tmp_path):
+    page = Powers(N=2).to_html(tmp_path / "page.html").read_text("utf-8")
+    assert page.count('<main data-heading="1">') == page.count("</main>") == 1
+    assert page.index("<main") < page.index('<div class="diffusion-lab">') < page.index("</main>")
+    assert "background: Canvas; color: CanvasText" in page and "color-scheme: light dark" in page
+
+
+def test_a_slow_page_shows_progress_and_a_quick_one_nothing(tmp_path, monkeypatch, capfd):
+    seen = []
+
+    def bar(every, **options):
+        seen.append((len(every), options["delay"], options["disable"]))
+        return every
+
+    Powers(N=2).to_html(tmp_path / "page.html", precompute=["even"])
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(core, "tqdm", bar)
+    Powers(N=2).to_html(tmp_path / "page.html", precompute=["sign", "even"])
+    counted = []
+    Powers(N=2).to_fragment(["even"], each=lambda: counted.append(1))  # the caller has a bar of its own
+    assert seen == [(6, 2, False), (2, 2, True)] and len(counted) == 2

@@ -54,7 +54,9 @@ def test_code_makes_the_errors_on_the_screen(source, spacing, calls):
     found = run_code(explorer)
     for sampler, name in LANES.items():
         assert float(explorer.numbers[f"{name}: error"]) == pytest.approx(found["errors"][sampler], rel=1e-2)
-    assert np.allclose(shown(explorer, POINTS[2]), found["last"].x, atol=1e-6)
+    assert np.allclose(
+        shown(explorer, POINTS[2]), found["last"].x, atol=1e-3
+    )  # the points ship in half precision
     assert np.allclose(shown(explorer, 0), found["end"].x, atol=1e-6)
 
 
@@ -72,7 +74,7 @@ def test_marks_lines_and_points_belong_together(source):
             assert np.array_equal(joined[:, 0], goal) and np.array_equal(joined[:, 1], points)
             assert np.isnan(joined[:, 2]).all()
             error = np.sort(np.linalg.norm(points - goal, axis=1))[49]  # torch's median: the lower of two
-            assert marks[n] == pytest.approx([made[sampler][k], error])
+            assert marks[n] == pytest.approx([made[sampler][k], error], rel=1e-3)
             assert shown(explorer, LINE[n])[k] == pytest.approx(marks[n])
 
 

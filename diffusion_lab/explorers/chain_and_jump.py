@@ -28,9 +28,9 @@ HALVES = [(0.0, 0.48), (0.52, 1.0)]
 
 
 def one_dimensional() -> GaussianMixture:
-    """Three Gaussians on a line, of different place, width and weight."""
-    means = torch.tensor([[-0.8], [0.1], [0.8]], dtype=torch.float64)
-    return GaussianMixture(means, stds=[0.12, 0.12, 0.2], weights=[0.5, 0.2, 0.3])
+    """Two Gaussians on a line, of different width and weight: those of notebook 02."""
+    means = torch.tensor([[-0.6], [0.6]], dtype=torch.float64)
+    return GaussianMixture(means, stds=[0.1, 0.2], weights=[0.3, 0.7])
 
 
 @functools.cache
@@ -71,15 +71,19 @@ class ChainAndJump(Explorer):
         x0 = draw(source, generator)
         chain = q_chain(x0, schedule, generator)
         noise = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)  # one ε for all t
-        jump = torch.stack([q_sample(x0, t, schedule, noise) for t in range(T + 1)])
+        times = torch.arange(T + 1)
+        x0_at = x0.expand(T + 1, *x0.shape)  # a batch of times, each with all the data
+        jump = q_sample(x0_at, times, schedule, noise.expand_as(x0_at))
+        mean = q_marginal(x0_at, times, schedule).mean
+        left = (chain * x0).flatten(1).sum(1) / x0.square().sum()
+        spread = (chain - mean).flatten(1).square().mean(1).sqrt()
+        far = [divergence(x - mean, schedule) for x in (jump, chain)]
         numbers = []
         for t in range(T + 1):
-            left = ((chain[t] * x0).sum() / x0.square().sum()).item()
-            spread = (chain[t] - q_marginal(x0, t, schedule).mean).square().mean().sqrt().item()
-            far = [text(divergence(s[t], x0, t, schedule), 2) if t else "none" for s in (jump, chain)]
+            kls = [text(each[t - 1].item(), 2) if t else "none" for each in far]
             row = {"jump: √ᾱ_t": schedule.signal[t].item(), "jump: σ_t": schedule.sigma[t].item()}
-            row |= {"jump: KL to q": far[0], "chain: signal": left, "chain: noise": spread}
-            numbers.append(row | {"chain: KL to q": far[1]})
+            row |= {"jump: KL to q": kls[0], "chain: signal": left[t].item()}
+            numbers.append(row | {"chain: noise": spread[t].item(), "chain: KL to q": kls[1]})
         drawn = {"1-D mixture": draw_line, "digit": draw_digit}.get(source, draw_plane)
         figure, frames = drawn(source, name, chain, jump)
         return Scene(
@@ -117,12 +121,14 @@ class ChainAndJump(Explorer):
         )
 
 
-def divergence(x, x0, t: int, schedule) -> float:
-    """KL(N(m, s²) ‖ q(x_t|x_0)) in nats per coordinate, m and s² the moments of x about q's mean."""
-    q = q_marginal(x0, t, schedule)
-    off = x - q.mean
-    found, wanted = Gaussian(off.mean()[None], off.var(correction=0)[None]), schedule.sigma[[t]] ** 2
-    return kl(found, Gaussian(torch.zeros_like(wanted), wanted)).item()
+def divergence(off: torch.Tensor, schedule) -> torch.Tensor:
+    """KL(N(m, s²) ‖ q(x_t|x_0)) in nats per coordinate for t = 1…T: [T].
+
+    off [T + 1, …] is what x_t is off q's mean, and m, s² are its moments at t.
+    """
+    off, variance = off[1:].flatten(1), schedule.sigma[1:, None] ** 2
+    found = Gaussian(off.mean(1, keepdim=True), off.var(1, correction=0, keepdim=True))
+    return kl(found, Gaussian(torch.zeros_like(variance), variance))
 
 
 def says(source: str, t: int, signal: float) -> str:
@@ -145,8 +151,7 @@ def says(source: str, t: int, signal: float) -> str:
 
 def draw_line(source, name, chain, jump):
     """Histograms of both over the exact density; then two points on their way."""
-    exact, edges = one_dimensional(), np.linspace(-LIMIT, LIMIT, BINS + 1)
-    x = torch.linspace(-LIMIT, LIMIT, FINE, dtype=torch.float64)
+    edges, x = np.linspace(-LIMIT, LIMIT, BINS + 1), np.linspace(-LIMIT, LIMIT, FINE)
     line = dict(type="scatter", mode="lines", x=x, line=dict(color=EXACT, width=2.5), hoverinfo="skip")
     bars = dict(type="bar", x=(edges[1:] + edges[:-1]) / 2, width=2 * LIMIT / BINS, hoverinfo="skip")
     marker = dict(size=9, line=dict(width=1.5, color="white"))
@@ -163,8 +168,8 @@ def draw_line(source, name, chain, jump):
         )
     frames = []
     for t in range(T + 1):
-        density = exact.noised(t, schedule_of(name)).log_prob(x[:, None]).exp()
-        heights = [np.histogram(s[t], edges, density=True)[0] for s in (chain, jump)]
+        density = line_densities(name)[t]
+        heights = [np.histogram(s[t], BINS, (-LIMIT, LIMIT), density=True)[0] for s in (chain, jump)]
         here = [{"x": [t] * N_PATHS, "y": s[t, :N_PATHS, 0]} for s in (chain, jump)]
         lines = {2: {"y": density}, 3: {"y": density}, 6: here[0], 7: here[1]}
         up = {"range": [0, 1.25 * density.max().item()]}
@@ -191,6 +196,13 @@ def draw_line(source, name, chain, jump):
         "data": traces,
         "layout": layout(*panels, height=310, margin=dict(l=36, r=20, t=28, b=44)),
     }, frames
+
+
+@functools.cache
+def line_densities(name: str) -> list:
+    """The exact density of x_t along the line at every t: T + 1 times [FINE]."""
+    x = torch.linspace(-LIMIT, LIMIT, FINE, dtype=torch.float64)[:, None]
+    return [one_dimensional().noised(t, schedule_of(name)).log_prob(x).exp() for t in range(T + 1)]
 
 
 def draw_plane(source, name, chain, jump):

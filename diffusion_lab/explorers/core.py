@@ -37,6 +37,7 @@ import anywidget
 import numpy as np
 import safetensors.torch
 import traitlets
+from tqdm.auto import tqdm
 
 from ..pretrained import FOLDER
 from .packing import Pack
@@ -368,21 +369,24 @@ class Explorer(anywidget.AnyWidget):
         return {**data, "text/plain": self.describe(), STATE: state}, metadata
 
     # -- without a kernel
-    def to_fragment(self, precompute: Sequence[str] | None = None, each: Callable = lambda: None) -> str:
+    def to_fragment(self, precompute: Sequence[str] | None = None, each: Callable | None = None) -> str:
         """HTML for a page with the `page_scripts` below it. There, only what is in `precompute` can be moved.
 
-        That takes a scene for every combination of these controls' values, and `each` is called after each
-        of them. None stands for `portable`. The main control moves anyway.
+        That takes a scene for every combination of these controls' values. If it is slow a progress bar
+        tells; or `each` is called after every scene. None stands for `portable`. The main control moves
+        anyway.
         """
         precompute = self.portable if precompute is None else precompute
         here, scenes, pack = self._values(), [], Pack()
         options = [dict.fromkeys([*self.controls[name].values, here[name]]) for name in precompute]
-        for chosen in itertools.product(*options):
+        every = list(itertools.product(*options))
+        for chosen in tqdm(every, desc=self.title, unit="scene", delay=2, leave=False, disable=bool(each)):
             state = self._draw(here | dict(zip(precompute, chosen, strict=True)))[1]
             if "_scene" in state:  # it is missing after an error
                 state["_scene"] = pack.add(state["_scene"])
             scenes.append(state)
-            each()
+            if each:
+                each()
         state = {name: getattr(self, name) for name in self.controls}
         state |= {"_spec": {**self._spec, "live": [self._main, *precompute]}, "_scenes": scenes}
         state, rows = pack.texts(**state)
@@ -445,8 +449,10 @@ PAGE = """<!doctype html>
 <link rel="icon" href="data:,">
 <title>{title}</title>
 <style>:root {{ color-scheme: light dark }} body {{ font: 15px/1.45 system-ui, sans-serif; margin: 24px auto;
-max-width: 920px; padding: 0 16px }}</style>
+max-width: 920px; padding: 0 16px; background: Canvas; color: CanvasText }}</style>
+<main data-heading="1">
 {explorer}
+</main>
 {scripts}
 </html>
 """

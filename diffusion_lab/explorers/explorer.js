@@ -205,9 +205,10 @@ function render({ model, el }) {
   const others = spec.controls.filter((c) => !c.main);
   const asleep = others.filter(dead).map((c) => c.label).join(", ");
   note.textContent = asleep && `Live in JupyterLab: ${asleep}.`;
+  const level = el.closest("[data-heading]")?.dataset.heading ?? 3;  // of a page of its own: 1
   const root = h("section", { className: "diffusion-lab-explorer", ariaLabel: spec.title },
     h("style", {}, CSS),
-    h("div", { className: "head" }, h("span", { role: "heading", "aria-level": 3 }, spec.title),
+    h("div", { className: "head" }, h("span", { role: "heading", "aria-level": level }, spec.title),
       working),
     h("div", { className: "controls" }, ...others.map(control)), note, error);
   if (main) {

@@ -1,7 +1,8 @@
 """Computes what the explorers ship: python -m diffusion_lab.explorers.precompute
 
-What is always the same, and would let a student wait for seconds, is stored in pretrained/explorers.safetensors.gz
-by the functions that would compute it then and there. With other weights, or another sampler, run it again.
+What is always the same, and would let a student wait for seconds, is stored in
+pretrained/explorers.safetensors.gz by the functions that would compute it then and there. With other weights,
+or another sampler, run it again.
 """
 
 import gzip
@@ -16,7 +17,7 @@ from .core import SHIPPED
 
 
 def parts() -> dict:
-    """name -> the function that computes its tensors, and what it is told; `core.shipped` reads them by name."""
+    """name, as `core.shipped` reads it -> the function that computes its tensors, and its arguments."""
     found = {f"ode.{name}": (sde_and_ode.solved, name) for name in sde_and_ode.SDES}
     found |= {f"race.{source}": (sampler_race.raced, source) for source in sampler_race.EXACT}
     for pair in itertools.product(elbo_terms.NAMES, ("exact", "learned")):

@@ -139,11 +139,17 @@ def spoil(real, reference, how: str, s: float):
 
 def gaussian_digits(images, labels, n: int, generator):
     """n draws from a Gaussian fitted to each class, in the order of the classes: [10 n, 1, 8, 8]."""
-    fitted = GaussianMixture.fit(images, labels)
-    # the symmetric root of the covariance: it is unique, where eigenvectors' signs differ between machines
-    root = (fitted.axes * fitted.var.sqrt()[:, None]) @ fitted.axes.mT
+    means, root = class_gaussians(images, labels)
     noise = torch.randn(10, n, 64, generator=generator) @ root
-    return (fitted.means[:, None] + noise.reshape(10, n, 1, 8, 8)).flatten(0, 1)
+    return (means[:, None] + noise.reshape(10, n, 1, 8, 8)).flatten(0, 1)
+
+
+@functools.lru_cache(2)
+def class_gaussians(images, labels):
+    """Mean of each class [10, 1, 8, 8] and the root of its covariance [10, 64, 64]."""
+    fitted = GaussianMixture.fit(images, labels)
+    # the symmetric root: it is unique, where eigenvectors' signs differ between machines
+    return fitted.means, (fitted.axes * fitted.var.sqrt()[:, None]) @ fitted.axes.mT
 
 
 def measure(sets, reference, held_out) -> list[list[float]]:

@@ -131,7 +131,7 @@ def ode(name: str) -> Flow:
 
 
 def solved(name: str) -> dict:
-    """The ODE's way from u = 1 to 0, from STARTS and RANKS, and log p_u along the latter, as `ode` reads it."""
+    """The ODE's way from u = 1 to 0, from STARTS and RANKS, and log p_u along the latter; for `ode`."""
     process, denoiser = SDES[name], DATA.denoiser(SDES[name].schedule(T))
     up, options = torch.arange(T + 1) / T, dict(rtol=1e-6, atol=1e-6)
     densities, units = zip(*(marginal(name, t) for t in range(T, -1, -1)), strict=True)
