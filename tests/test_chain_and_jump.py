@@ -95,7 +95,7 @@ def test_the_line_is_the_density_of_the_bars(name, t):
     signal, sigma = schedule_of(name).signal[t].item(), schedule_of(name).sigma[t].item()
     expected, edges = np.zeros_like(x), torch.linspace(-3, 3, 76, dtype=torch.float64)
     below = torch.zeros_like(edges)
-    for w, m, s in zip(exact.weights, exact.means[:, 0], (0.1, 0.2), strict=True):
+    for w, m, s in zip(exact.weights, exact.means[:, 0], (0.12, 0.12, 0.2), strict=True):
         normal = torch.distributions.Normal(signal * m, math.hypot(signal * s, sigma))
         expected += (w * normal.log_prob(torch.from_numpy(x)).exp()).numpy()
         below += w * normal.cdf(edges)

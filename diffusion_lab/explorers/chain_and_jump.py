@@ -28,9 +28,9 @@ HALVES = [(0.0, 0.48), (0.52, 1.0)]
 
 
 def one_dimensional() -> GaussianMixture:
-    """Two Gaussians on a line, of different width and weight: those of notebook 02."""
-    means = torch.tensor([[-0.6], [0.6]], dtype=torch.float64)
-    return GaussianMixture(means, stds=[0.1, 0.2], weights=[0.3, 0.7])
+    """Three Gaussians on a line, of different place, width and weight: those of notebook 02."""
+    means = torch.tensor([[-0.8], [0.1], [0.8]], dtype=torch.float64)
+    return GaussianMixture(means, stds=[0.12, 0.12, 0.2], weights=[0.5, 0.2, 0.3])
 
 
 @functools.cache
