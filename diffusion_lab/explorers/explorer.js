@@ -253,10 +253,15 @@ function render({ model, el }) {
         if (!stays || !moved(plot, data, traces))
           await Plotly.react(plot, data, { ...patched(scene.layout, layout), template }, { displayModeBar: false });
         drawn = { scene, template, fixed };
+        const first = !plot.dataset.frame;
         plot.dataset.frame = frame;
+        if (first) resize();  // the page may have become wider or narrower while it was drawn
       }
     } catch (e) { error.textContent = `the picture could not be drawn: ${e}`; }
     drawing = false; plot.ariaBusy = "false";
+  }
+  function resize() {
+    if (plot.dataset.frame && plot.offsetWidth) Plotly.Plots.resize(plot);
   }
   function theme() {
     const dark = document.body.dataset.jpThemeLight === "false", style = getComputedStyle(root);
@@ -289,15 +294,16 @@ function render({ model, el }) {
   on([...others.map((c) => `change:${c.name}`), "change:_answered", "change:_error"], state);
   on(["change:_scene"], take);
   if (main) on([`change:${main.name}`], show);
-  const themes = new MutationObserver(theme), sizes = new ResizeObserver(() => {
-    if (plot.dataset.frame && plot.offsetWidth) Plotly.Plots.resize(plot);
-  });
+  const themes = new MutationObserver(theme), sizes = new ResizeObserver(resize);
+  const scheme = matchMedia("(prefers-color-scheme: dark)");  // which a page of its own follows
+  scheme.addEventListener("change", theme);
   themes.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
   sizes.observe(plot);
   take(); state(); theme();
   loadPlotly(model).then((loaded) => { if (!gone) { Plotly = loaded; theme(); } });
   return () => {
     pause(); clearTimeout(patience); undo.forEach((f) => f()); themes.disconnect(); sizes.disconnect();
+    scheme.removeEventListener("change", theme);
     Plotly?.purge(plot);
     Plotly = null; gone = true;
   };

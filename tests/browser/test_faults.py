@@ -187,6 +187,17 @@ def test_at_200_percent(alone):
     page.set_viewport_size({"width": 1280, "height": 720})
 
 
+def test_a_page_of_its_own_follows_the_colour_scheme(alone):
+    page, _ = alone
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            """dark => [...document.querySelectorAll(".plot .xtick text")].every(
+                (text) => /\\d+/.exec(getComputedStyle(text).fill)[0] > 127 === dark)""",
+            arg=scheme == "dark",
+        )
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(alone, scheme):
     """axe-core: names, roles, landmarks, headings, contrasts."""
