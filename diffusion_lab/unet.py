@@ -95,6 +95,8 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
 class Condition(nn.Module):
     """What the network is told beside x: the time and the label, as one vector per example, [B, dim].
 
+    [1, dim] where all examples are told the same: a sampler's batch has one time, and one row is enough.
+
     Index num_classes of the label embedding is the null class, "no label". It serves label=None, and also the
     examples whose label training drops, so that one set of weights learns both (Ho & Salimans 2022, alg. 1).
     """
@@ -112,20 +114,20 @@ class Condition(nn.Module):
         if label is not None:
             label = _one_per_example(check_label(label, self.num_classes), x, "label")
         elif self.num_classes is not None:
-            label = torch.full((len(x),), self.num_classes, device=x.device)
+            label = torch.full((1,), self.num_classes, device=x.device)
         else:
             return c
         if drop is not None:
-            label = label.masked_fill(drop.to(x.device), self.num_classes)
+            label = torch.where(drop.to(x.device), self.num_classes, label)
         return c + self.label(label)
 
 
 def _one_per_example(value: Tensor, x: Tensor, name: str) -> Tensor:
-    """value, one number or [B], as [B] on x's device."""
+    """value, one number or [B], as [1] or [B] on x's device."""
     if value.ndim > 1 or (value.ndim == 1 and len(value) != len(x)):
         raise ValueError(f"{name} must be one number or [B] = [{len(x)}]; got shape {list(value.shape)}")
     # a CPU that waits for its few numbers to arrive on the GPU waits for all that the GPU has yet to do
-    return value.to(x.device, non_blocking=x.is_cuda).expand(len(x))
+    return value.to(x.device, non_blocking=x.is_cuda).reshape(-1)
 
 
 def check_label(label, num_classes: int | None, look: bool = False) -> Tensor:
