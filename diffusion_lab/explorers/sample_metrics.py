@@ -59,7 +59,7 @@ class SampleMetrics(Explorer):
         n = int(N) // 10
         reference, real, held_out = division(n, START)
         spoilt = [spoil(real, reference, how, s) for s in STRENGTHS]
-        rows = np.array(measure(spoilt, reference, held_out))  # [11, 6]
+        rows = np.array(measure_each(spoilt, reference, held_out))  # [11, 6]
         mean, std = usual(n)
         verdicts = [judge(row, mean, std) for row in rows]
         figure, frames = draw(n, spoilt, rows, mean, std, verdicts)
@@ -152,8 +152,13 @@ def class_gaussians(images, labels):
     return fitted.means, (fitted.axes * fitted.var.sqrt()[:, None]) @ fitted.axes.mT
 
 
-def measure(sets, reference, held_out) -> list[list[float]]:
-    """The six metrics of each of several sets of samples, in the order of METRICS."""
+def measure(samples, reference, held_out) -> list[float]:
+    """The six metrics of the samples, in the order of METRICS."""
+    return measure_each([samples], reference, held_out)[0]
+
+
+def measure_each(sets, reference, held_out) -> list[list[float]]:
+    """The same for each of several sets of samples, whose features the network computes in one call."""
     network = classifier()
     parts = [len(reference), *map(len, sets)]
     a, *features = network.features(torch.cat([reference, *sets])).split(parts)  # all in one call
@@ -184,7 +189,7 @@ def of_divisions(n: int) -> torch.Tensor:
     rows = []
     for seed in OTHERS:
         reference, real, held_out = division(n, seed)
-        rows += measure([real], reference, held_out)
+        rows.append(measure(real, reference, held_out))
     return torch.tensor(rows, dtype=torch.float64)
 
 
