@@ -129,7 +129,16 @@ def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]
     """
     t = check_t(t, schedule.T, real=True)
     if not t.is_floating_point():
-        return per_example(schedule.signal[t], x), per_example(schedule.sigma[t], x)
+        signal, sigma = schedule.signal[t], schedule.sigma[t]
+    elif t.ndim == 0:
+        signal, sigma = _at_one_time(schedule, t.item())
+    else:
+        signal, sigma = _between_steps(schedule, t)
+    return per_example(signal, x), per_example(sigma, x)
+
+
+def _between_steps(schedule: NoiseSchedule, t: Tensor) -> tuple[Tensor, Tensor]:
+    """signal and sigma at real t, float64."""
     left = t.floor().long().clamp(max=schedule.T - 1)
     part = t - left
     before, after = schedule.log_snr[left], schedule.log_snr[left + 1]
@@ -138,10 +147,13 @@ def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]
     log_snr = torch.where(after.isinf(), before + 2 * (1 - part).log(), log_snr)
     one_step = before.isinf() & after.isinf()  # T = 1, from clean data to zero SNR: a straight line
     log_snr = torch.where(one_step, 2 * ((1 - part) / part).log(), log_snr)
-    variance = schedule.signal**2 + schedule.sigma**2
-    scale = torch.lerp(variance[left], variance[left + 1], part)
-    signal, sigma = (scale * log_snr.sigmoid()).sqrt(), (scale * (-log_snr).sigmoid()).sqrt()
-    return per_example(signal, x), per_example(sigma, x)
+    scale = torch.lerp(*(schedule.signal[i] ** 2 + schedule.sigma[i] ** 2 for i in (left, left + 1)), part)
+    return (scale * log_snr.sigmoid()).sqrt(), (scale * (-log_snr).sigmoid()).sqrt()
+
+
+@functools.lru_cache(16)  # one step of an ODE solver asks three times for the same t
+def _at_one_time(schedule: NoiseSchedule, t: float) -> tuple[Tensor, Tensor]:
+    return _between_steps(schedule, torch.tensor(t, dtype=torch.float64))
 
 
 def t_at_log_snr(schedule: NoiseSchedule, log_snr) -> Tensor:
