@@ -73,7 +73,7 @@ def test_the_mixtures_error_is_interpolated_to_half_a_percent(name, T):
 @DENOISERS
 @pytest.mark.parametrize("t", [1, 60, 150, 400, 1000])
 def test_the_quadrature_on_the_mixture_is_the_mean_over_draws(denoiser, t):
-    network = elbo_terms.network("mixture")
+    network = elbo_terms.trained("mixture")
     mixture, g = elbo_terms.truth("mixture"), torch.Generator().manual_seed(t)
     denoise = network if denoiser == "learned" else mixture.denoiser(network.schedule)
     x0 = mixture.sample(50_000, g)

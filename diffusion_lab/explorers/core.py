@@ -39,7 +39,7 @@ import safetensors.torch
 import traitlets
 from tqdm.auto import tqdm
 
-from ..pretrained import FOLDER
+from .. import pretrained
 from .packing import Pack
 
 # Okabe & Ito's colours, told apart by every eye, in the order in which traces take them. Their black is left
@@ -53,7 +53,10 @@ GREY = "#808080"
 STATE = "application/vnd.diffusion-lab.explorer+json"
 
 # What is always the same and takes long ships computed: `python -m diffusion_lab.explorers.precompute`
-SHIPPED = FOLDER / "explorers.safetensors.gz"
+SHIPPED = pretrained.FOLDER / "explorers.safetensors.gz"
+
+# The networks, read once for all explorers. Nobody may change them.
+trained = functools.cache(pretrained.load)
 
 # Callbacks run beside the cells, in another thread. One lock makes a change, its scene and its sending one
 # step; all explorers share it, so that two linked ones can never wait for each other.

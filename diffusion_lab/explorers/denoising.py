@@ -6,8 +6,8 @@ import functools
 import numpy as np
 import torch
 
-from .. import data, pretrained, samplers
-from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider
+from .. import data, samplers
+from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, trained
 from .figures import DENSITY, GAP, cloud, framed, grid, image, layout, on, panel, plane, tiles
 
 THIRDS = [(0.0, 0.3), (0.35, 0.65), (0.7, 1.0)]
@@ -19,8 +19,8 @@ LIMIT, N_POINTS, N_TRAILS, N_IMAGES = 2.5, 400, 3, 8
 def denoiser_of(source: str):
     """The denoiser behind each choice of data."""
     if source == "mixture, exact":
-        return data.toy_mixture().denoiser(pretrained.load("mixture").schedule)
-    return pretrained.load({"mixture, learned": "mixture", "digits": "digits"}[source])
+        return data.toy_mixture().denoiser(trained("mixture").schedule)
+    return trained({"mixture, learned": "mixture", "digits": "digits"}[source])
 
 
 class Denoising(Explorer):
@@ -43,7 +43,7 @@ class Denoising(Explorer):
     def scene(self, *, source, label, sampler, steps, seed):
         digits = source == "digits"
         denoiser = denoiser_of(source)
-        schedule = pretrained.load("digits" if digits else "mixture").schedule
+        schedule = trained("digits" if digits else "mixture").schedule
         if digits:
             denoiser = denoiser.given(None if label == "any" else int(label))
         generator = torch.Generator().manual_seed(seed)

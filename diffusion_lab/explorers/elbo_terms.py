@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from .. import data, pretrained, schedules
+from .. import data, schedules
 from ..elbo import discretized_log_prob, reverse_variance, simple_weights
 from ..exact import GaussianMixture
 from ..forward import q_sample
 from ..gaussian import Gaussian, kl
-from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, shipped, text
+from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, shipped, text, trained
 from .figures import LOG, colored, layout, on, panel, span, title
 from .noise_schedules import NOT_NOISE, prior_bits
 
@@ -118,7 +118,7 @@ def errors(source: str, denoiser: str) -> Errors:
 
 def measured(source: str, denoiser: str) -> dict:
     """The errors at 36 steps of the network's own schedule, about evenly spaced in log SNR."""
-    schedule = network(source).schedule
+    schedule = trained(source).schedule
     aims = torch.linspace(*schedule.log_snr[[1, 900]].tolist(), 33, dtype=torch.float64)
     times = sorted({1, *(schedule.log_snr > aims[:, None]).sum(1).tolist(), 950, 990, schedule.T})
     rows = [measure(source, denoiser, t) for t in reversed(times) if t > 0]
@@ -129,9 +129,9 @@ def measured(source: str, denoiser: str) -> dict:
 @torch.no_grad()
 def measure(source: str, denoiser: str, t: int) -> tuple[float, float, float]:
     """log SNR, E‖ε − ε̂‖²/D and L_0/D (`Errors`) at step t of the network's schedule."""
-    schedule = network(source).schedule
+    schedule = trained(source).schedule
     snr, sigma = schedule.snr[t].item(), schedule.sigma[t].item()
-    denoise = network(source) if denoiser == "learned" else truth(source).denoiser(schedule)
+    denoise = trained(source) if denoiser == "learned" else truth(source).denoiser(schedule)
     if source == "mixture":
         x0_error = error_on_mixture(denoise, t, schedule)
         last = 0.5 * (np.log(2 * np.pi * sigma**2) + x0_error / sigma**2)  # −log N(x_0; x̂_0, β_1)
@@ -175,9 +175,6 @@ def nodes():
     """z [N, 2] and weights [N]: E f(z) = Σ weights · f(z) for z ~ N(0, I), exact for high polynomials."""
     z, w = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(20))
     return torch.cartesian_prod(z, z), torch.outer(w, w).flatten() / w.sum() ** 2
-
-
-network = functools.cache(pretrained.load)
 
 
 @functools.cache

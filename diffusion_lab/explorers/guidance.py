@@ -5,11 +5,11 @@ import functools
 import numpy as np
 import torch
 
-from .. import data, features, pretrained, samplers, schedules
+from .. import data, features, samplers, schedules
 from ..exact import GaussianMixture
 from ..guidance import classifier_free
 from . import figures
-from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, shipped
+from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, shipped, trained
 from .figures import colored, on, panel
 
 # Three overlapping classes, one blob each
@@ -97,7 +97,7 @@ def guided(kind: str, label: int, seed: int) -> torch.Tensor:
         schedule, shape = schedules.cosine(), (2,)
         pair = BLOBS.given(label).denoiser(schedule), BLOBS.denoiser(schedule)
     else:
-        model, shape = pretrained.load("digits"), (1, 8, 8)
+        model, shape = trained("digits"), (1, 8, 8)
         schedule, pair = model.schedule, (model.given(label), model.given(None))
     x_T = samplers.p_sample_prior((COUNT[kind], *shape), schedule, torch.Generator().manual_seed(seed))
     denoiser = classifier_free(*pair, torch.tensor(W[kind]).repeat_interleave(COUNT[kind]))

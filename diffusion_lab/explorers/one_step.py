@@ -5,10 +5,10 @@ import functools
 import numpy as np
 import torch
 
-from .. import data, pretrained
+from .. import data
 from ..exact import Empirical, GaussianMixture
 from ..forward import q_marginal, q_sample
-from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, Toggle
+from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, Toggle, trained
 from .figures import LOG, colored, framed, image, layout, on, panel, title
 
 GUESSES = ["network", "by heart", "Gaussian"]
@@ -102,7 +102,7 @@ def memory(label: int | None) -> torch.Tensor:
 @functools.cache
 def guessers(label: int | None) -> dict:
     """The three denoisers, told the class or (None) not."""
-    (images, labels), model = digits("train"), pretrained.load("digits")
+    (images, labels), model = digits("train"), trained("digits")
     gaussians = GaussianMixture.fit(images, labels)
     gaussians = gaussians if label is None else gaussians.given(label)
     by_heart = Empirical(images[memory(label)]).denoiser(model.schedule)

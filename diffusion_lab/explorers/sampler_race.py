@@ -8,7 +8,7 @@ import torch
 
 from .. import data, pretrained, samplers, schedules
 from ..exact import GaussianMixture
-from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, shipped, text
+from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, shipped, text, trained
 from .figures import GAP, LOG, cloud, colored, framed, image, layout, on, panel, plane, span, tiles, title
 
 LANES = {"ddim": "DDIM", "heun": "Heun", "dpm_solver_pp_2m": "DPM-Solver++(2M)"}
@@ -233,7 +233,7 @@ def lines(source: str, spacing: str, calls: int) -> str:
 @functools.cache
 def digits_after(sampler: str, spacing: str, calls: int) -> torch.Tensor:
     """One digit of each class: [10, 1, 8, 8]."""
-    network = pretrained.load("digits")
+    network = trained("digits")
     x_T = samplers.p_sample_prior((10, 1, 8, 8), network.schedule, torch.Generator().manual_seed(0))
     times = samplers.timesteps(network.schedule, steps_in(calls, sampler), spacing)
     *_, last = samplers.SAMPLERS[sampler](network.given(torch.arange(10)), x_T, network.schedule, times)

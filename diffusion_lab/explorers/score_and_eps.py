@@ -6,9 +6,9 @@ import functools
 import numpy as np
 import torch
 
-from .. import data, pretrained
+from .. import data
 from ..forward import q_sample
-from .core import PALETTE, Choice, Explorer, Scene, Slider
+from .core import PALETTE, Choice, Explorer, Scene, Slider, trained
 from .figures import DENSITY, LOG, arrow_lines, arrows, colored, grid, layout, on, panel, plane, span, title
 
 VIEWS = {"score": "score ∇ log q_t", "eps": "ε̂", "v": "v̂", "x0": "x̂₀"}
@@ -160,7 +160,7 @@ def everything() -> dict:
     ARROWS², 2]; errors[view]: "field" [60, FIELD, FIELD], "data" [60] and "empty" [60], None where no place
     is empty.
     """
-    model, truth = pretrained.load("mixture"), data.toy_mixture()
+    model, truth = trained("mixture"), data.toy_mixture()
     schedule, exact = model.schedule, data.toy_mixture().denoiser(model.schedule)
     times = np.unique((schedule.T * np.linspace(0.03, 1, 60) ** 2).round().clip(1).astype(int)).tolist()
     generator = torch.Generator().manual_seed(0)
