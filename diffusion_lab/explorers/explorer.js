@@ -239,7 +239,7 @@ function render({ model, el }) {
   let drawn;  // what is on the page
   async function draw() {  // one drawing at a time; the newest wish is kept
     wanted = true; plot.ariaBusy = "true";
-    if (drawing || !Plotly) return;
+    if (drawing || !Plotly || !template?.layout.font.color) return;
     drawing = true;
     try {
       while (wanted) {
@@ -294,7 +294,10 @@ function render({ model, el }) {
   on([...others.map((c) => `change:${c.name}`), "change:_answered", "change:_error"], state);
   on(["change:_scene"], take);
   if (main) on([`change:${main.name}`], show);
-  const themes = new MutationObserver(theme), sizes = new ResizeObserver(resize);
+  const themes = new MutationObserver(theme), sizes = new ResizeObserver(() => {
+    if (!template.layout.font.color) theme();  // only now is it on the page, and knows the page's colours
+    resize();
+  });
   const scheme = matchMedia("(prefers-color-scheme: dark)");  // which a page of its own follows
   scheme.addEventListener("change", theme);
   themes.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });

@@ -179,10 +179,12 @@ def everything() -> dict:
             empty = relative < EMPTY
             density.append((255 * relative).reshape(FIELD, FIELD).byte())
             x_t = q_sample(x0, t, schedule, generator=generator)
-            pair = {"exact": exact, "learned": model}
-            pair = {who: [denoise(x, t) for x in (x_t, fine, coarse)] for who, denoise in pair.items()}
+            seen = torch.cat([x_t, fine, coarse])
+            pair = {"exact": exact(seen, t), "learned": model(seen, t)}
             for view in VIEWS:
-                values = {who: [getattr(p, view) for p in seen] for who, seen in pair.items()}
+                values = {
+                    who: getattr(p, view).split([len(x_t), len(fine), len(coarse)]) for who, p in pair.items()
+                }
                 for who, (at_data, _, at_arrows) in values.items():
                     sizes[who][view].append(rms(at_data))
                     fields[who][view].append(at_arrows.numpy())

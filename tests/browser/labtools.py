@@ -40,7 +40,12 @@ def watch(page: Page) -> list[str]:
     errors = []
     page.on("pageerror", lambda error: errors.append(f"page error: {error}"))
     page.on("console", lambda m: m.type == "error" and errors.append(f"console: {m.text} {m.location}"))
-    page.on("requestfailed", lambda request: errors.append(f"request: {request.url} {request.failure}"))
+
+    def failed(request):
+        if request.failure != "net::ERR_ABORTED":  # a page that was left while it was still loading
+            errors.append(f"request: {request.url} {request.failure}")
+
+    page.on("requestfailed", failed)
     return errors
 
 
