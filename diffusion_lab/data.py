@@ -96,15 +96,28 @@ def digits(split="train"):
     """
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test"; got {split!r}')
-    # Read from scikit-learn's own file: to import scikit-learn for it would take a second
-    table = Path(find_spec("sklearn").origin).parent / "datasets" / "data" / "digits.csv.gz"
-    pixels, labels = np.split(np.loadtxt(table, delimiter=","), [64], axis=1)
-    labels = labels[:, 0]
+    pixels, labels = _load_digits()
     held_out = np.zeros(len(labels), dtype=bool)
     held_out[np.argsort(labels, kind="stable")[::5]] = True
     chosen = held_out if split == "test" else ~held_out
     images = torch.from_numpy(pixels[chosen]).float().reshape(-1, 1, 8, 8) / 8 - 1
     return images, torch.from_numpy(labels[chosen]).long()
+
+
+def _load_digits():
+    """Grey levels [1797, 64] and labels [1797], as scikit-learn's load_digits gives them.
+
+    Read from scikit-learn's own file, since importing scikit-learn takes a second; by scikit-learn itself where
+    that file has moved.
+    """
+    package = find_spec("sklearn")
+    table = package and Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if table and table.is_file():
+        rows = np.loadtxt(table, delimiter=",")
+        return rows[:, :64], rows[:, 64]
+    from sklearn.datasets import load_digits
+
+    return load_digits(return_X_y=True)
 
 
 def from_array(array, value_range=None):

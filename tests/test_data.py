@@ -62,6 +62,13 @@ def test_the_mixture_is_drawn_from_the_mixture_that_is_exact():
     )
 
 
+def test_digits_are_the_same_where_their_file_is_not_in_its_place(monkeypatch):
+    images, labels = data.digits("test")
+    monkeypatch.setattr(data, "find_spec", lambda name: None)
+    again, same = data.digits("test")
+    assert torch.equal(images, again) and torch.equal(labels, same)
+
+
 def test_the_digits_are_split_as_always():
     images, labels = {}, {}
     for split in ("train", "test"):
