@@ -107,8 +107,8 @@ def digits(split="train"):
 def _load_digits():
     """Grey levels [1797, 64] and labels [1797], as scikit-learn's load_digits gives them.
 
-    Read from scikit-learn's own file, since importing scikit-learn takes a second; by scikit-learn itself where
-    that file has moved.
+    Read from scikit-learn's own file, since importing scikit-learn takes a second; by scikit-learn itself
+    where that file has moved.
     """
     package = find_spec("sklearn")
     table = package and Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
