@@ -166,9 +166,11 @@ def own_schedule(denoiser: Denoiser, schedule: NoiseSchedule | None = None) -> N
             "schedule must be given: this denoiser has none of its own. (A network becomes a denoiser by "
             "unet.ModelDenoiser(net, schedule, predicts=…).)"
         )
-    if own is not None and schedule is not None:
+    if own is None:
+        return schedule
+    if schedule is not None:
         _check_same(own, schedule)
-    return schedule if own is None else own
+    return own
 
 
 def check_prediction(prediction) -> Prediction:
