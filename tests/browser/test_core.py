@@ -126,7 +126,7 @@ def test_an_error_is_shown_and_the_next_value_recovers(root):
 
 
 def test_a_fast_drag_ends_on_the_right_picture(root):
-    """2000 events, on the main slider and on one that needs the kernel: the last wins, nothing piles up."""
+    """1000 events, on the main slider and on one that needs the kernel: the last wins, nothing piles up."""
     drag = """async (node, [name, count, last]) => {
         const slider = node.querySelector(`[data-control=${name}] input`);
         const move = (value) => { slider.value = value; slider.dispatchEvent(new Event("input")); };
@@ -146,7 +146,7 @@ def test_a_fast_drag_ends_on_the_right_picture(root):
     root.evaluate(drag, ["t", 200, 3])
     settled(root)
     elements, used = page.locator("*").count(), heap()
-    root.evaluate(drag, ["t", 1700, 15])
+    root.evaluate(drag, ["t", 700, 15])
     root.evaluate(drag, ["N", 100, 90])
     expect(root.locator("[data-number=N] b")).to_have_text("90")
     settled(root)

@@ -176,9 +176,9 @@ def test_no_more_than_the_most(root):
     page = root.page
     page.mouse.move(*spot(root, -1, 1))
     page.mouse.down()
-    for row in np.linspace(1, -1, 12):
+    for row in np.linspace(1, -1, 8):
         for x in (-1, 1):
-            page.mouse.move(*spot(root, x, row), steps=30)
+            page.mouse.move(*spot(root, x, row), steps=13)
     page.mouse.up()
     assert said(root) == "64 points are the most"
     assert_shows(root, points(root))

@@ -1,16 +1,29 @@
-"""Every notebook with an explorer in a real JupyterLab: run, every control of every explorer moved.
+"""The explorers of all notebooks in a real JupyterLab, as their cells make them: every control is moved.
 
-Fast mode: it runs as far as its last explorer (nbval runs all of it), and where a cell tagged `trains` says
-`steps=…`, with STEPS. `SLOW=1 make browser` runs to the end and trains in full.
+One notebook is put together of the course's: the cells that show explorers and those that these need. (nbval
+runs all cells.) Where a cell tagged `trains` says `steps=…`, it says STEPS. `SLOW=1 make browser` puts every
+cell of the course into it and trains in full.
 """
 
+import ast
 import json
 import os
 import re
 
 import nbformat
 import pytest
-from labtools import control, explorer, numbers, open_notebook, run_all, settled, words
+from labtools import (
+    control,
+    explorer,
+    fresh_page,
+    kernels_end,
+    numbers,
+    open_notebook,
+    run_all,
+    settled,
+    words,
+    write_notebook,
+)
 from nbtools import NOTEBOOKS
 from playwright.sync_api import expect
 from test_every_explorer import assert_shows, drawing, values
@@ -25,17 +38,69 @@ TITLES = {cls.title: cls for cls in (getattr(explorers, name) for name in explor
 PATHS = [p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if STATE in p.read_text("utf-8")]
 
 
-def in_fast_mode(notebook) -> int:
-    """Shorten the training runs, and end at the last explorer; returns how many runs there are."""
-    count = 0
-    last = max(i for i, cell in enumerate(notebook.cells) if STATE in json.dumps(cell.get("outputs", [])))
-    del notebook.cells[last + 1 :]
-    for cell in notebook.cells:
+def names(tree) -> tuple[set, set]:
+    """The names that a cell makes, and those that it uses."""
+    made, used = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            made.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            made |= {(name.asname or name.name).split(".")[0] for name in node.names}
+    return made, used
+
+
+def shows_explorer(tree) -> bool:
+    """Whether the value of the cell is an explorer."""
+    last = tree.body[-1].value if isinstance(tree.body[-1], ast.Expr) else None
+    if isinstance(last, ast.Name):  # made in this cell
+        return last.id in names(tree)[0] and bool(names(tree)[1] & set(explorers.__all__))
+    return isinstance(last, ast.Call) and getattr(last.func, "id", None) in explorers.__all__
+
+
+def in_fast_mode(cells: list) -> list:
+    """Those of a notebook's code cells that its explorers need, with their training runs made short."""
+    kept, wanted = [], set()
+    for cell in reversed(cells):
+        tree = ast.parse(cell.source)
+        made, used = names(tree)
+        if shows_explorer(tree) or made & wanted:
+            kept.insert(0, cell)
+            wanted |= used
+        else:
+            assert STATE not in json.dumps(cell.outputs), "an explorer would be left out"
+    for cell in kept:
         if "trains" in cell.metadata.get("tags", ()):
             cell.source, found = re.subn(r"\bsteps=\d+", f"steps={STEPS}", cell.source)
             assert found, "a cell tagged `trains` says steps=…"
-            count += found
-    return count
+    return kept
+
+
+def course(fast: bool) -> list[tuple[str, str]]:
+    """(name of the notebook, source) of each code cell, in the order of the course."""
+    found = []
+    for path in PATHS:
+        cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+        found += [(path.stem, cell.source) for cell in (in_fast_mode(cells) if fast else cells)]
+    return found
+
+
+CELLS = course(fast=not os.environ.get("SLOW"))
+SHOWN = [stem for stem, source in CELLS if shows_explorer(ast.parse(source))]
+
+
+@pytest.fixture(scope="module")
+def opened(browser, jupyterlab):
+    """A page with the notebook, run."""
+    path = write_notebook(jupyterlab.root / "course.ipynb", *(source for _, source in CELLS))
+    view = {"width": 1280, "height": 720}
+    with kernels_end(jupyterlab), fresh_page(browser, viewport=view) as (page, errors):
+        open_notebook(page, jupyterlab, path)
+        run_all(page)
+        expect(page.locator(".diffusion-lab-explorer")).to_have_count(len(SHOWN))
+        yield page
+    assert not errors, "\n".join(errors)
 
 
 def away(root, cls, name: str):
@@ -55,35 +120,24 @@ def away(root, cls, name: str):
     settled(root)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_runs_and_every_control_moves(page, jupyterlab, path):
-    notebook = nbformat.read(path, as_version=4)
-    if not os.environ.get("SLOW"):
-        in_fast_mode(notebook)
-    stored = json.dumps(notebook)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    copy = jupyterlab.root / f"fast_{path.name}"
-    nbformat.write(notebook, copy)
-    open_notebook(page, jupyterlab, copy)
-    run_all(page)
-    roots = page.locator(".diffusion-lab-explorer")
-    expect(roots.nth(stored.count(STATE) - 1)).to_be_visible()
-    for nth in range(roots.count()):
-        root = explorer(page, nth)
-        cls = TITLES[root.get_attribute("aria-label")]
-        for name in cls.controls:
-            before, said, picture = values(root, cls), numbers(root), drawing(root)
-            away(root, cls, name)
-            now = values(root, cls)
-            assert now[name] != before[name]
-            assert words(root, "error") == ""
-            if now.get("source") == "this run":  # which only its kernel knows
-                assert (numbers(root), drawing(root)) != (said, picture)
-        if now.get("source") != "this run":
-            assert_shows(root, cls, now)  # had one answer on the way been lost, this would be another state
+@pytest.mark.parametrize("nth", range(len(SHOWN)), ids=lambda nth: f"{nth}-{SHOWN[nth]}")
+def test_every_control_moves(opened, nth):
+    root = explorer(opened, nth)
+    cls = TITLES[root.get_attribute("aria-label")]
+    for name in cls.controls:
+        before, said, picture = values(root, cls), numbers(root), drawing(root)
+        away(root, cls, name)
+        now = values(root, cls)
+        assert now[name] != before[name]
+        assert words(root, "error") == ""
+        if now.get("source") == "this run":  # which only its kernel knows
+            assert (numbers(root), drawing(root)) != (said, picture)
+    if now.get("source") != "this run":
+        assert_shows(root, cls, now)  # had one answer on the way been lost, this would be another state
 
 
-def test_fast_mode_knows_the_cells_that_train():
-    assert sum(in_fast_mode(nbformat.read(path, as_version=4)) for path in PATHS) >= 1
+def test_fast_mode_keeps_the_training_run_that_an_explorer_shows():
+    code = [source for _, source in course(fast=True)]
+    for what in (f"steps={STEPS},", "training.train(", "TrainingReplay(run="):
+        assert sum(what in source for source in code) == 1, what
+    assert set(SHOWN) == {path.stem for path in PATHS}

@@ -5,7 +5,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from labtools import control, drawing, explorer, number_box, settled
+from labtools import control, drawing, explorer, fresh_page, number_box, settled
 from nbtools import NOTEBOOKS
 from playwright.sync_api import expect
 from test_every_explorer import CONTRASTS, drawn, main_of, values
@@ -23,7 +23,6 @@ STATES = {
     path.stem: [data["application/vnd.diffusion-lab.explorer+json"] for data in explorer_outputs(notebook)]
     for path, notebook in ((path, nbformat.read(path, as_version=4)) for path in PATHS)
 }
-PLACES = [(stem, nth) for stem, states in STATES.items() for nth in range(len(states))]
 LIMIT_MB = 20
 
 
@@ -32,16 +31,14 @@ def site(tmp_path_factory):
     return export(tmp_path_factory.mktemp("export") / "site")
 
 
-@pytest.fixture
-def open_page(page, site):
-    """`open_page(stem)` opens a page of the site with the network off."""
-    page.context.set_offline(True)
-
-    def open_it(name):
-        page.goto((site / f"{name}.html").as_uri())
-        return page
-
-    return open_it
+@pytest.fixture(scope="module", params=["index", *STATES, "source/diffusion_lab.forward"])
+def opened(request, browser, site):
+    """(name, page), the network off: all that is asked of one page is asked before the next is opened."""
+    view = {"width": 1280, "height": 720}
+    with fresh_page(browser, viewport=view, offline=True) as (page, errors):
+        page.goto((site / f"{request.param}.html").as_uri())
+        yield request.param, page
+    assert not errors, "\n".join(errors)
 
 
 def test_there_are_explorers_on_the_pages(site):
@@ -58,9 +55,8 @@ def test_the_site_is_small_and_whole(site):
     assert not dead_links(site)
 
 
-@pytest.mark.parametrize("name", ["index", *STATES, "source/diffusion_lab.forward"])
-def test_every_page_reads_well(open_page, name):
-    page = open_page(name)
+def test_every_page_reads_well(opened):
+    _, page = opened
     expect(page.locator("h1")).to_have_count(1)
     text = page.evaluate("""() => {
         const copy = document.querySelector("main").cloneNode(true);
@@ -72,7 +68,8 @@ def test_every_page_reads_well(open_page, name):
     if page.locator("math").count():
         fonts = "document.fonts.ready.then(() => [...document.fonts].map((f) => [f.family, f.status].join()))"
         assert page.evaluate(fonts) == ["STIX Two Math,loaded"]
-    page.evaluate("document.querySelectorAll('.explorer').forEach((node) => node.remove())")
+    hide = "(yes) => document.querySelectorAll('.explorer').forEach((node) => { node.hidden = yes; })"
+    page.evaluate(hide, True)  # test_every_explorer.py and test_faults.py look at their colours
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         found = dict(page.locator("body").evaluate(CONTRASTS))
@@ -81,10 +78,14 @@ def test_every_page_reads_well(open_page, name):
     for width in (1280, 640):  # the latter is 200 % on a projector
         page.set_viewport_size({"width": width, "height": 720})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.evaluate(hide, False)
 
 
-def test_from_page_to_page_by_keyboard(open_page):
-    page = open_page("index")
+def test_from_page_to_page_by_keyboard(page, site):
+    page.context.set_offline(True)
+    page.goto((site / "index.html").as_uri())
     for stem in list(STATES)[:3]:
         page.locator("main + nav [rel=next]").press("Enter")
         expect(page).to_have_url(re.compile(f"/{stem}.html$"))
@@ -144,35 +145,36 @@ def assert_shows(root, cls, state):
             np.testing.assert_allclose(np.array(there, float), array, rtol=0, atol=atol, err_msg=f"{i} {key}")
 
 
-@pytest.mark.parametrize("stem, nth", PLACES, ids=lambda part: str(part))
-def test_every_explorer_moves(open_page, stem, nth):
-    page = open_page(stem)
-    root = explorer(page, nth)
-    state = explorers.core.Explorer.stored(STATES[stem][nth], explorers)
-    cls = type(state)
-    state = {name: getattr(state, name) for name in cls.controls}
-    main = main_of(cls)
-    assert_shows(root, cls, state)
-    assert main not in cls.portable and cls.portable
-
-    positions = cls(**state).shown.positions
-    picture = drawing(root)
-    for keys, position in [("Home", positions[0]), ("End", positions[-1]), ("ArrowLeft", positions[-2])]:
-        if state[main] == position:
-            continue
-        control(root, main).press(keys)
-        settled(root)
-        state[main] = position
+def test_every_explorer_moves(opened):
+    stem, page = opened
+    for nth, stored in enumerate(STATES.get(stem, [])):
+        root = explorer(page, nth)
+        state = explorers.core.Explorer.stored(stored, explorers)
+        cls = type(state)
+        state = {name: getattr(state, name) for name in cls.controls}
+        main = main_of(cls)
         assert_shows(root, cls, state)
-        picture = drawn(root, unlike=picture)
-    for name in cls.portable:
-        for keys, value in moves(cls, name, state[name]):
-            press(root, name, keys)
-            state[name] = value
-            state[main] = type(state[main])(number_box(root, main).input_value())  # onto the nearest position
+        assert main not in cls.portable and cls.portable
+
+        positions = cls(**state).shown.positions
+        picture = drawing(root)
+        for keys, position in [("Home", positions[0]), ("End", positions[-1]), ("ArrowLeft", positions[-2])]:
+            if state[main] == position:
+                continue
+            control(root, main).press(keys)
+            settled(root)
+            state[main] = position
             assert_shows(root, cls, state)
-    for name in cls.controls.keys() - {main, *cls.portable}:
-        expect(control(root, name)).to_be_disabled()
-    asleep = [c.label or name for name, c in cls.controls.items() if name not in (main, *cls.portable)]
-    note = f"Live in JupyterLab: {', '.join(asleep)}." if asleep else ""
-    expect(root.locator(".controls + .note")).to_have_text(note)
+            picture = drawn(root, unlike=picture)
+        for name in cls.portable:
+            for keys, value in moves(cls, name, state[name]):
+                press(root, name, keys)
+                state[name] = value
+                position = number_box(root, main).input_value()  # the nearest there is now
+                state[main] = type(state[main])(position)
+                assert_shows(root, cls, state)
+        for name in cls.controls.keys() - {main, *cls.portable}:
+            expect(control(root, name)).to_be_disabled()
+        asleep = [c.label or name for name, c in cls.controls.items() if name not in (main, *cls.portable)]
+        note = f"Live in JupyterLab: {', '.join(asleep)}." if asleep else ""
+        expect(root.locator(".controls + .note")).to_have_text(note)
