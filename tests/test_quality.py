@@ -25,22 +25,20 @@ def test_the_classifier_can_be_trusted(svc):
 
 @pytest.fixture(scope="module")
 def samples(svc):
-    """Over two seeds: the quality of 1 800 unclipped samples each."""
-    network = pretrained.load("digits")
-    rows = [digits_quality.sample_quality(network, svc, seed) for seed in range(2)]
-    return {name: [row[name] for row in rows] for name in rows[0]}
+    """The quality of 1 800 unclipped samples."""
+    return digits_quality.sample_quality(pretrained.load("digits"), svc, seed=0)
 
 
 def test_digits_are_recognised_as_what_was_asked_for(samples):
-    assert min(samples["recognised"]) >= 0.96
+    assert samples["recognised"] >= 0.96
 
 
 def test_digits_are_distributed_like_digits(samples):
-    assert sum(samples["fréchet"]) / 2 <= 1.3
+    assert samples["fréchet"] <= 1.3
 
 
 def test_digits_are_not_copies(samples):
-    assert min(samples["nearest"]) >= 0.6
+    assert samples["nearest"] >= 0.6
 
 
 @pytest.mark.parametrize("snr", [3, 10])

@@ -189,16 +189,19 @@ def nothing_goes_wrong(request):
 
 def values(root, cls) -> dict:
     """What the inputs on the page say."""
-    said = {}
+    said = root.evaluate(
+        """node => Object.fromEntries([...node.querySelectorAll("[data-control]")].map((box) => {
+            const number = box.querySelector("input[type=number]"), list = box.querySelector("select");
+            const value = number?.value ?? list?.value ?? box.querySelector("input")?.checked;
+            return [box.dataset.control, value];
+        }))"""
+    )
     for name, c in cls.controls.items():
         if c.kind == "slider":
-            said[name] = (int if c.whole else float)(number_box(root, name).input_value())
+            said[name] = (int if c.whole else float)(said[name])
         elif c.kind == "points":
             said[name] = points(root)
-        else:
-            widget = control(root, name)
-            said[name] = widget.is_checked() if c.kind == "toggle" else widget.input_value()
-    return said
+    return {name: said[name] for name in cls.controls}
 
 
 def move(root, name: str, keys: str):
@@ -239,9 +242,13 @@ def assert_shows(root, cls, state: dict):
     k = shown.nearest(state[main])
     assert shown.positions[k] == state[main]
     assert numbers(root) == shown.at("numbers", k)
-    for role, field in [("sentence", "sentences"), ("warning", "warning"), ("code", "code")]:
-        assert words(root, role) == shown.at(field, k)
-    expect(root.locator(".plot")).to_have_accessible_name(shown.at("alt", k) or cls.title)
+    said = root.evaluate(
+        """node => [...["sentence", "warning", "code"]
+            .map((role) => node.querySelector(`[data-role=${role}]`).textContent),
+            node.querySelector(".plot").ariaLabel]"""
+    )
+    assert said[:3] == [shown.at(field, k) for field in ("sentences", "warning", "code")]
+    assert said[3] == (shown.at("alt", k) or cls.title)
     return shown, k
 
 
