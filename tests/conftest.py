@@ -31,6 +31,7 @@ settings.load_profile("lab")
 # the slow ones, and without single tests marked `slow`.
 SLOW = ["test_quality", "test_training", "test_elbo_terms", "test_metrics", "test_sde"]
 SLOW += ["test_training_replay", "test_sampler_race", "test_guidance_explorer", "test_sde_and_ode"]
+SLOW += ["test_digits_samplers", "test_own_data"]
 FIRST = ["test_every_explorer", "test_site", "test_faults", "test_pictures", "test_notebooks_in_lab", *SLOW]
 
 

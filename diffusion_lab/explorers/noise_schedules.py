@@ -45,7 +45,7 @@ class NoiseSchedules(Explorer):
         schedules = {name: SCHEDULES[name](T, **options[name]) for name in names}
         if zero_snr:
             schedules = {name: zero_terminal_snr(schedule) for name, schedule in schedules.items()}
-        times = np.unique(np.linspace(0, T, min(T, 200) + 1).round().astype(int))
+        times = np.unique(np.linspace(0, T, min(T, 200) + 1).round().astype(int)).tolist()
 
         typical, digit, digit_noise, points, point_noise = examples()
         ends = {name: schedule.signal[-1].item() for name, schedule in schedules.items()}
@@ -55,10 +55,18 @@ class NoiseSchedules(Explorer):
         for i, schedule in enumerate(schedules.values()):
             here = len(traces)
             traces += [image(digit[0, 0], 4 + 2 * i), cloud(points, 5 + 2 * i, COLORS[i], size=3)]
-            for frame, t in zip(frames, times.tolist(), strict=True):
-                x_t = q_sample(points, t, schedule, point_noise)
-                frame[here] = {"z": q_sample(digit, t, schedule, digit_noise)[0, 0]}
-                frame[here + 1] = {"x": x_t[:, 0], "y": x_t[:, 1]}
+            digit_t, points_t = (
+                q_sample(
+                    x.expand(len(times), *x.shape),
+                    torch.tensor(times),
+                    schedule,
+                    noise.expand(len(times), *x.shape),
+                )
+                for x, noise in ((digit[0, 0], digit_noise[0, 0]), (points, point_noise))
+            )
+            for frame, z, xy in zip(frames, digit_t, points_t, strict=True):
+                frame[here] = {"z": z}
+                frame[here + 1] = {"x": xy[:, 0], "y": xy[:, 1]}
         for panel_number, table in enumerate(("beta", "alpha_bar", "log_snr")):
             stacked = torch.stack([getattr(schedule, table) for schedule in schedules.values()])
             for frame, t in zip(frames, times, strict=True):
@@ -73,14 +81,14 @@ class NoiseSchedules(Explorer):
         loud = [f"{name} (√ᾱ_T = {end:.2g})" for name, end in ends.items() if end > NOT_NOISE]
         return Scene(
             figure={"data": traces, "layout": self.panels(T, schedules)},
-            positions=times.tolist(),
+            positions=times,
             frames=frames,
             numbers=numbers,
-            sentences=[says(schedules, t) for t in times.tolist()],
+            sentences=[says(schedules, t) for t in times],
             warning=f"The end is not noise: {', '.join(loud)}. A sampler starts from pure noise."
             if loud
             else "",
-            code=[self.lines(first, options[first], T, zero_snr, t) for t in times.tolist()],
+            code=[self.lines(first, options[first], T, zero_snr, t) for t in times],
             alt=f"β_t, ᾱ_t and log SNR of {', '.join(names)}; below, a digit and two moons noised by each.",
             digits=3,
         )

@@ -90,7 +90,7 @@ def test_a_slider_hammered_while_a_cell_trains(page, jupyterlab):
         answered.add(json.dumps(numbers(root)))
         if last is None and len(answered) == 3:
             go_on.touch()
-            last = i + 300  # and on it goes for a while
+            last = i + 200  # and on it goes for a while
         i += 1
         assert last or time.monotonic() < deadline, "no answers while the cell was running"
     assert len(answered) >= 3
