@@ -84,13 +84,13 @@ def ddim(
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must lie in [0, 1]; got {eta}")
     x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
+    signal, sigma = schedule.signal.tolist(), schedule.sigma.tolist()
     for calls, (t, s) in enumerate(pairwise(times), 1):
         prediction = predict(denoiser, x, t, schedule, clip)
-        var = eta**2 * posterior_weights(t, s, schedule)[2]
-        direction = (schedule.sigma[s] ** 2 - var).sqrt()
-        x = schedule.signal[s] * prediction.x0 + direction * prediction.eps
+        var = eta**2 * posterior_weights(t, s, schedule)[2].item() if eta > 0 else 0.0
+        x = signal[s] * prediction.x0 + math.sqrt(sigma[s] ** 2 - var) * prediction.eps
         if var > 0:
-            x = x + var.sqrt() * noise_like(x, generator)
+            x = x + math.sqrt(var) * noise_like(x, generator)
         yield Step(s, x, prediction, calls)
 
 

@@ -6,6 +6,7 @@ ELBO and the explorers never need to know which one it was.
 """
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +41,7 @@ class Prediction:
     def from_x0(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
         """From x̂_0 = value. Works at every t."""
         check_data(value, "value", x_t.shape, finite=False)
+        _numbers(schedule, t, x_t)  # a bad t is reported here, not when a view is first asked for
         return cls(x_t, t, schedule, value)._checked(value)
 
     @classmethod
@@ -49,7 +51,7 @@ class Prediction:
         Raises ValueError where signal = 0.
         """
         check_data(value, "value", x_t.shape, finite=False)
-        signal, sigma = signal_sigma(schedule, t, x_t)
+        signal, sigma = _numbers(schedule, t, x_t)
         _check_not_zero(signal, "from_eps", "signal", t)
         return cls(x_t, t, schedule, (x_t - sigma * value) / signal, value)._checked(value)
 
@@ -61,10 +63,10 @@ class Prediction:
         The denominator is 1 on variance-preserving schedules only, which is why most code leaves it out.
         """
         check_data(value, "value", x_t.shape, finite=False)
-        signal, sigma = signal_sigma(schedule, t, x_t)
+        signal, sigma = _numbers(schedule, t, x_t)
         total = signal**2 + sigma**2
-        x0, eps = (signal * x_t - sigma * value) / total, (sigma * x_t + signal * value) / total
-        return cls(x_t, t, schedule, x0, eps)._checked(value)
+        a, b = signal / total, sigma / total
+        return cls(x_t, t, schedule, a * x_t - b * value, b * x_t + a * value)._checked(value)
 
     @classmethod
     def from_score(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
@@ -73,13 +75,13 @@ class Prediction:
         Raises ValueError where signal = 0.
         """
         check_data(value, "value", x_t.shape, finite=False)
-        signal, sigma = signal_sigma(schedule, t, x_t)
+        signal, sigma = _numbers(schedule, t, x_t)
         _check_not_zero(signal, "from_score", "signal", t)
         return cls(x_t, t, schedule, (x_t + sigma**2 * value) / signal, -sigma * value)._checked(value)
 
     @functools.cached_property
-    def _signal_sigma(self) -> tuple[Tensor, Tensor]:
-        return signal_sigma(self.schedule, self.t, self.x_t)
+    def _signal_sigma(self) -> tuple[Tensor, Tensor] | tuple[float, float]:
+        return _numbers(self.schedule, self.t, self.x_t)
 
     @property
     def eps(self) -> Tensor:
@@ -108,19 +110,25 @@ class Prediction:
         return Prediction(self.x_t, self.t, self.schedule, self.x0.clamp(-c, c))
 
     def _checked(self, value: Tensor) -> "Prediction":
-        """self, if t is a time and x̂_0 is finite: the one look at numbers that a call of a denoiser costs.
+        """self, if x̂_0 is finite: the one look at numbers that a call of a denoiser costs.
 
         x_t and value are looked at only to say which of them it was.
         """
-        self._signal_sigma  # noqa: B018 (a bad t is reported here, not when a view is first asked for)
-        if not self.x0.isfinite().all():
+        # One sum is quicker than a look at each; it may overflow, and then each is looked at
+        if not math.isfinite(self.x0.detach().sum().item()):
             for x, name in ((self.x_t, "x_t"), (value, "value"), (self.x0, f"x̂_0 at t = {self.t}")):
                 check_data(x, name)
         return self
 
 
-def _check_not_zero(table: Tensor, view: str, name: str, t) -> None:
-    if (table == 0).any():
+def _numbers(schedule: NoiseSchedule, t, x_t: Tensor) -> tuple[Tensor, Tensor] | tuple[float, float]:
+    """signal_t and sigma_t to multiply x_t with; those of one time as plain numbers, which is quickest."""
+    signal, sigma = signal_sigma(schedule, t, x_t)
+    return (signal, sigma) if signal.ndim else (signal.item(), sigma.item())
+
+
+def _check_not_zero(table: Tensor | float, view: str, name: str, t) -> None:
+    if table == 0 if isinstance(table, float) else (table == 0).any():
         raise ValueError(f"{view} divides by {name}, which is 0 at t = {t}: this view is not defined there")
 
 
@@ -157,11 +165,9 @@ def own_schedule(denoiser: Denoiser, schedule: NoiseSchedule | None = None) -> N
             "schedule must be given: this denoiser has none of its own. (A network becomes a denoiser by "
             "unet.ModelDenoiser(net, schedule, predicts=…).)"
         )
-    if own is None:
-        return schedule
-    if schedule is not None:
+    if own is not None and schedule is not None:
         _check_same(own, schedule)
-    return own
+    return schedule if own is None else own
 
 
 def check_prediction(prediction) -> Prediction:
