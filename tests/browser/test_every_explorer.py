@@ -68,8 +68,8 @@ START = {
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
 # For each control: the keys (or what is typed into its number box) and the value they lead to; the last
-# move leads back to the start. Two explorers try every kind of key. (At the ends of all sliders look test_site.py
-# and test_explorers.py.)
+# move leads back to the start. Two explorers try every kind of key. (test_site.py and test_explorers.py look
+# at the ends of all sliders.)
 SPACE, UP, DOWN, LEFT, RIGHT = " ", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"
 TYPED = "type "
 MOVES = {
