@@ -21,10 +21,10 @@ PAID, TOTALS, CHOSEN_TOTAL = (4, 6, 8), (5, 7, 9), 10
 BAR_AT_T, LINE_AT_T, FACTORS_AT_T, PAID_AT_T = range(11, 15)
 
 
-def bill(explorer):
-    """The bill that the explorer shows."""
+def bound(explorer):
+    """The bound that the explorer shows."""
     e = explorer
-    return elbo_terms.bill(e.source, e.denoiser, e.variance, e.schedule, int(e.T))
+    return elbo_terms.bound(e.source, e.denoiser, e.variance, e.schedule, int(e.T))
 
 
 def number(explorer, name):
@@ -39,12 +39,12 @@ def drawn(explorer, trace):
     return np.asarray(found["x"], dtype=float), np.asarray(found["y"], dtype=float)
 
 
-# ---- the measurement and the bill ------------------------------------------------------------------------
+# ---- the measurement and the bound ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variance", ["small", "large"])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_on_one_gaussian_the_bill_is_the_elbos_expectation(name, variance):
+def test_on_one_gaussian_the_bound_is_the_elbos_expectation(name, variance):
     """E‖ε − ε̂‖² = SNR s²/(SNR s² + 1) there; `elbo` by quadrature gives the total to ten digits."""
     schedule = elbo_terms.make(name, 50)
     snr, sigma = (table[1:].flip(0).numpy() for table in (schedule.snr, schedule.sigma))
@@ -64,7 +64,7 @@ def test_the_mixtures_error_is_interpolated_to_half_a_percent(name, T):
     denoise = elbo_terms.truth("mixture").denoiser(schedule)
     direct = [elbo_terms.error_on_mixture(denoise, t, schedule) for t in range(1, T + 1)]
     direct = schedule.snr[1:].numpy() * np.array(direct)
-    found = elbo_terms.bill("mixture", "exact", "small", name, T)
+    found = elbo_terms.bound("mixture", "exact", "small", name, T)
     assert found.errors[1:] == pytest.approx(direct, rel=6e-3)
     off = (found.weights[2:] * (found.errors[2:] - direct[1:])).sum() / np.log(2)
     assert abs(off) < 1e-3, "of the total, in bits/dim"
@@ -154,7 +154,7 @@ def test_the_exact_bound_falls_to_the_entropy(name):
     """With the large variance, twice the steps leave about half of what lies above it; not with the small."""
     gaps = {
         variance: [
-            elbo_terms.bill("mixture", "exact", variance, name, int(T)).total - elbo_terms.entropy()
+            elbo_terms.bound("mixture", "exact", variance, name, int(T)).total - elbo_terms.entropy()
             for T in STEPS
         ]
         for variance in ("small", "large")
@@ -169,7 +169,7 @@ def test_the_exact_bound_falls_to_the_entropy(name):
 def test_the_exact_denoiser_is_the_best_on_the_mixture_and_the_network_on_digits(name, T):
     for variance in ("small", "large"):
         on = {
-            (source, who): elbo_terms.bill(source, who, variance, name, int(T)).total
+            (source, who): elbo_terms.bound(source, who, variance, name, int(T)).total
             for source in ("mixture", "digits")
             for who in ("exact", "learned")
         }
@@ -180,9 +180,9 @@ def test_the_exact_denoiser_is_the_best_on_the_mixture_and_the_network_on_digits
 @BOTH
 @pytest.mark.parametrize("variance", ["small", "large"])
 @pytest.mark.parametrize("T", STEPS)
-def test_bars_and_sums_are_the_whole_bill(source, variance, T):
+def test_bars_and_sums_are_the_whole_bound(source, variance, T):
     explorer = ElboTerms(source=source, variance=variance, T=T)
-    now, times = bill(explorer), explorer.shown.positions
+    now, times = bound(explorer), explorer.shown.positions
     (x, costs), (at, simple) = drawn(explorer, BARS), drawn(explorer, L_SIMPLE)
     assert now.prior + now.terms[1] + costs.sum() == pytest.approx(now.total, abs=1e-9)
     assert (at == x).all() and simple.sum() == pytest.approx(costs.sum())
@@ -209,7 +209,7 @@ def test_bars_and_sums_are_the_whole_bill(source, variance, T):
 @pytest.mark.parametrize("T", ["25", "200", "1000"])
 def test_the_main_slider_points_at_t(source, T):
     explorer = ElboTerms(source=source, T=T, denoiser="learned")
-    now, width = bill(explorer), max(1, int(T) // 100)
+    now, width = bound(explorer), max(1, int(T) // 100)
     top = explorer.shown.frames[0][LINE_AT_T]["y"][1]
     for t in explorer.shown.positions:
         explorer.t = t
@@ -251,7 +251,7 @@ def test_sentences_say_who_counts_a_step_more():
     assert "L_0 may be negative" in explorer.describe()
     explorer.source = "digits"
     assert float(explorer.numbers["L_0"]) > 0 and "negative" not in explorer.describe()
-    now, seen = bill(explorer), set()
+    now, seen = bound(explorer), set()
     for t in explorer.shown.positions[1:]:
         said = explorer.shown.sentences[explorer.shown.nearest(t)]
         ratio = now.terms[t] / now.errors[t] * now.errors[2:].sum() / now.terms[2:].sum()
@@ -289,6 +289,6 @@ def test_is_pure():
     torch.manual_seed(1)
     state = torch.get_rng_state()
     elbo_terms.errors.cache_clear()
-    elbo_terms.bill.cache_clear()
+    elbo_terms.bound.cache_clear()
     assert a.scene(**a._values()).to_json() == b.scene(**b._values()).to_json() == a._scene
     assert torch.equal(torch.get_rng_state(), state)

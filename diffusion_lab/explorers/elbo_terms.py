@@ -1,4 +1,4 @@
-"""The ELBO as a bill: what every step costs, in bits per dimension, and what L_simple makes of it.
+"""The ELBO step by step: what every step costs, in bits per dimension, and what L_simple makes of it.
 
 One measurement serves every schedule, T and variance. With signal² + sigma² = 1, what a denoiser sees at
 a log SNR is the same on each schedule, so its error E‖ε − ε̂‖² is a function of log SNR alone (Kingma et al.
@@ -62,11 +62,11 @@ class ElboTerms(Explorer):
     def scene(self, *, source, denoiser, variance, schedule, T):
         T = int(T)
         chosen = (denoiser, variance), (denoiser, OTHER[variance]), (OTHER[denoiser], variance)
-        bills = [{int(n): bill(source, *who, schedule, int(n)) for n in STEPS} for who in chosen]
+        bounds = [{int(n): bound(source, *who, schedule, int(n)) for n in STEPS} for who in chosen]
         names = [f"{NAMES[source][who]}, {var}" for who, var in chosen]
-        times, now = positions(T), bills[0][T]
+        times, now = positions(T), bounds[0][T]
         parts = {"L_T": now.prior, "L_0": now.terms[1], "total (bits/dim)": now.total}
-        parts |= {f"total, {name}": each[T].total for name, each in zip(names[1:], bills[1:], strict=True)}
+        parts |= {f"total, {name}": each[T].total for name, each in zip(names[1:], bounds[1:], strict=True)}
         parts |= {"entropy of the data": entropy()} if source == "mixture" else {}
         numbers = []
         for t in times:
@@ -75,13 +75,13 @@ class ElboTerms(Explorer):
             row |= {"of Σ L_(t−1), steps 2…t": percent(now.share(now.terms, t))}
             row |= {"of Σ L_simple, steps 2…t": percent(now.share(now.errors, t))}
             numbers.append(row | parts)
-        traces, frames = draw(bills, T, times)
+        traces, frames = draw(bounds, T, times)
         end = make(schedule, T).signal[-1].item()
         loud = (
             f"The end is not noise (√ᾱ_T = {end:.2g}): L_T = {text(now.prior, 3)} bits/dim are paid for it."
         )
         return Scene(
-            figure={"data": traces, "layout": axes(bills, names, T, source, variance)},
+            figure={"data": traces, "layout": axes(bounds, names, T, source, variance)},
             positions=times,
             frames=frames,
             numbers=numbers,
@@ -189,9 +189,9 @@ def images() -> torch.Tensor:
     return data.digits("test")[0][:100]
 
 
-# ------------------------------------------------------------------------------------- the bill
+# ------------------------------------------------------------------------------------- the bound
 @dataclass(frozen=True, eq=False)
-class Bill:
+class Bound:
     """The terms, in bits per dimension; tables [T + 1], indexed by t."""
 
     prior: float  # L_T
@@ -226,13 +226,13 @@ def make(schedule: str, T: int):
 
 
 @functools.cache
-def bill(source: str, denoiser: str, variance: str, schedule: str, T: int) -> Bill:
+def bound(source: str, denoiser: str, variance: str, schedule: str, T: int) -> Bound:
     """The terms of a denoiser of some data on some schedule: what it gets wrong, priced there."""
     table = make(schedule, T)
     return account(errors(source, denoiser), table, variance, prior_bits(typical(source), table))
 
 
-def account(errors: Errors, schedule, variance: str, prior: float) -> Bill:
+def account(errors: Errors, schedule, variance: str, prior: float) -> Bound:
     """What each step costs: w_t E‖ε − ε̂‖² + const, where const = KL(N(0, β̃_t) ‖ N(0, variance_t))."""
     eps, last = errors.at(schedule.log_snr.numpy())
     weights = simple_weights(schedule, variance).numpy()
@@ -240,7 +240,7 @@ def account(errors: Errors, schedule, variance: str, prior: float) -> Bill:
     zero = torch.zeros_like(right)
     const = kl(Gaussian(zero, right), Gaussian(zero, used)).numpy()
     nats = np.r_[0, last[1], weights[2:] * eps[2:] + const]
-    return Bill(prior, nats / np.log(2), weights, eps)
+    return Bound(prior, nats / np.log(2), weights, eps)
 
 
 @functools.cache
@@ -264,7 +264,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g}%"
 
 
-def says(now: Bill, t: int) -> str:
+def says(now: Bound, t: int) -> str:
     """What to see at t."""
     if t == 1:
         said = "At t = 1 the term is L_0: what is left to say once x_1 is known."
@@ -282,7 +282,7 @@ def says(now: Bill, t: int) -> str:
     return f"{held} {who[0]} step t {much} times as much as {who[1]} does."
 
 
-def describe(now: Bill, t: int, name: str) -> str:
+def describe(now: Bound, t: int, name: str) -> str:
     """The figure in words."""
     return (
         f"Bars: what each step costs in bits per dimension ({name}), t = {t} marked. Below: the weight w_t "
@@ -291,7 +291,7 @@ def describe(now: Bill, t: int, name: str) -> str:
     )
 
 
-def bars(now: Bill, T: int) -> tuple[int, np.ndarray, np.ndarray]:
+def bars(now: Bound, T: int) -> tuple[int, np.ndarray, np.ndarray]:
     """Steps in a bar; L_{t−1}, and L_simple scaled to the same sum, added up over the steps of each bar.
 
     The first bar begins at t = 2; the last may hold fewer steps.
@@ -302,9 +302,9 @@ def bars(now: Bill, T: int) -> tuple[int, np.ndarray, np.ndarray]:
     return width, costs, simple * costs.sum() / simple.sum()
 
 
-def draw(bills, T: int, times: list[int]):
+def draw(bounds, T: int, times: list[int]):
     """The traces, and the frames that move the last four: the bar at t, a line through it, and two dots."""
-    now = bills[0][T]
+    now = bounds[0][T]
     width, costs, simple = bars(now, T)
     x = 2 + (width - 1) / 2 + width * np.arange(len(costs))
     top = 1.15 * max(costs.max(), simple.max())
@@ -318,9 +318,9 @@ def draw(bills, T: int, times: list[int]):
     traces.append(line | dict(x=x, y=simple, line=step))
     for table, color in ((now.weights, WEIGHT), (now.errors, SIMPLE)):
         traces.append(line | dict(x=times, y=table[times], line=dict(color=color, width=2), **on(2)))
-    for color, each, thick in zip(LINES, bills, (4, 1.5, 1.5), strict=True):
+    for color, each, thick in zip(LINES, bounds, (4, 1.5, 1.5), strict=True):
         style = line | dict(line=dict(color=color, width=thick))
-        totals = [bill.total for bill in each.values()]
+        totals = [bound.total for bound in each.values()]
         traces.append(style | dict(x=times, y=each[T].paid[times], **on(3)))
         traces.append(style | dict(x=list(each), y=totals, mode="lines+markers", **on(4)))
     traces.append(dots | dict(x=[T], y=[now.total]) | on(4))
@@ -337,9 +337,9 @@ def draw(bills, T: int, times: list[int]):
     return traces, frames
 
 
-def axes(bills, names, T: int, source: str, variance: str) -> dict:
+def axes(bounds, names, T: int, source: str, variance: str) -> dict:
     """Four panels: the bars; below, the two factors, what is paid so far, and the total over T."""
-    now = bills[0][T]
+    now = bounds[0][T]
     width, costs, simple_costs = bars(now, T)
     several = f", {width} in a bar" if width > 1 else ""
     cost = colored(LINES[0], f"what each step costs: L_(t−1){several}")
@@ -351,7 +351,7 @@ def axes(bills, names, T: int, source: str, variance: str) -> dict:
     log_t = dict(title=title("t (log scale)"), type="log", dtick=1, range=[-0.08, np.log10(T) + 0.08])
     log_T = dict(title=title("T (log scale)"), type="log", tickvals=STEPS, range=[1.32, 3.08])
     bits = dict(title=title("bits/dim"), nticks=6)
-    paid, levels = [each[T].paid for each in bills], [entropy()] if source == "mixture" else []
+    paid, levels = [each[T].paid for each in bounds], [entropy()] if source == "mixture" else []
     in_sight = bits | dict(range=span(*paid, levels))
     highest = 1.05 * max(table.max() for table in (costs, simple_costs))
     thirds = [(0.0, 0.26), (0.38, 0.64), (0.74, 1.0)]
