@@ -21,8 +21,7 @@ N = {"1-D mixture": 4000, "2-D mixture": 8000, "2-D moons": 8000, "digit": 200 *
 
 
 @pytest.mark.parametrize("source", list(DRAWS))
-@pytest.mark.parametrize("name", list(SCHEDULES))
-@pytest.mark.parametrize("t", [0, 1, 60, 100])
+@pytest.mark.parametrize(("name", "t"), [*zip(SCHEDULES, (60, 1, 100), strict=True), ("cosine", 0)])
 def test_code_makes_what_is_on_the_screen(source, name, t):
     explorer = ChainAndJump(source=source, name=name, seed=5, t=t)
     found = run_code(explorer)

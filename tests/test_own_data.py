@@ -161,7 +161,7 @@ def test_the_presets_are_drawings_and_buttons():
 # the figure
 
 
-@any_data(20)
+@any_data(12)
 def test_arrows_are_the_gradient_of_the_log_density(points, std, schedule, sampler, seed):
     explorer = OwnData(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
     for t in (1000, 316, 35, 1, 0):
@@ -208,7 +208,7 @@ def test_colours_are_the_density_and_the_points_behind(points, std, schedule, sa
         assert 1 - 1e-6 <= found <= len(places) * (1 + 1e-6)
 
 
-@any_data(10)
+@any_data(6)
 def test_the_code_makes_what_is_on_the_screen(points, std, schedule, sampler, seed):
     explorer = OwnData(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
     for t in (1000, 316, 1, 0):
@@ -227,7 +227,7 @@ def test_the_code_makes_what_is_on_the_screen(points, std, schedule, sampler, se
             found["truth"].noised(explorer.t, found["schedule"]).score(found["x_t"])
 
 
-@any_data(30)
+@any_data(15)
 def test_the_exact_score_gives_back_the_data_and_nothing_else(points, std, schedule, sampler, seed):
     explorer = OwnData(points=points, std=0, schedule=schedule, sampler=sampler, seed=seed, t=0)
     ends = drawn(explorer, RUNS)
@@ -276,7 +276,7 @@ def test_points_behind_is_exact_between_two_points(t):
     assert_close(points_behind(x, twice, 0.0, t, table), points_behind(x, pair, 0.0, t, table))
 
 
-@any_data(15)
+@any_data(8)
 def test_every_frame_can_be_drawn(points, std, schedule, sampler, seed):
     explorer = OwnData(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
     assert not explorer._error and len(explorer._scene) < 700_000

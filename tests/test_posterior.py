@@ -50,7 +50,7 @@ def q(explorer):
     return forward.q_posterior(column(e.x0), column(e.x_t), e.t, MAKERS[e.schedule], s=max(e.t - e.gap, 0))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(**settings_of_controls)
 def test_numbers_are_those_of_q_posterior(**controls):
     explorer = Posterior(**controls)
@@ -69,7 +69,7 @@ def test_numbers_are_those_of_q_posterior(**controls):
         assert sum(parts) == pytest.approx(total, rel=1e-12)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(**settings_of_controls)
 def test_the_product_of_the_drawn_factors_is_the_drawn_posterior(**controls):
     explorer = Posterior(**controls)

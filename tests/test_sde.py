@@ -274,7 +274,7 @@ def ks(x, mixture):
 
 @each_sde
 def test_forward_and_reverse_sde_carry_a_mixture_to_its_marginal_and_back(sde):
-    n, end = 10_000, 0.9 if sde.name == "straight" else 1.0
+    n, end = 4000, 0.9 if sde.name == "straight" else 1.0
     generator, limit = seeded(), 2 / math.sqrt(n)  # a KS distance that chance exceeds once in 1500 times
     *_, x = forward_sde(LINE.sample(n, generator), sde, torch.linspace(0, end, 501), generator)
     assert ks(x, at(LINE, sde, end)) < limit
@@ -356,12 +356,12 @@ def test_the_ode_moves_as_equation_13_says(sde):
 
 @each_sde
 def test_ddim_on_the_sdes_schedule_tends_to_the_ode(sde):
-    schedule = sde.schedule(4000)
+    schedule = sde.schedule(2000)
     denoiser, x = SPACE.denoiser(schedule), at(SPACE, sde, 1).sample(20, seeded())
-    ends = [list(ddim(denoiser, x, schedule, range(4000, -1, -k)))[-1].x for k in (4, 2, 1)]
+    ends = [list(ddim(denoiser, x, schedule, range(2000, -1, -k)))[-1].x for k in (4, 2, 1)]
     truth = probability_flow(denoiser, x, sde)[-1]
     errors = [(end - truth).abs().mean().item() for end in ends]
-    assert errors[-1] < 0.01 and errors[0] / errors[1] == pytest.approx(2, rel=0.2)
+    assert errors[-1] < 0.02 and errors[0] / errors[1] == pytest.approx(2, rel=0.2)
 
 
 def evaluations(monkeypatch):
@@ -520,7 +520,7 @@ ATOMS = GaussianMixture(LEVELS, [1e-4] * 5, weights=[0.3, 0.1, 0.05, 0.15, 0.4])
 @pytest.mark.parametrize("name", FAR)
 def test_data_on_levels_costs_its_entropy_and_no_less(name):
     """ode_elbo: P(x_0) itself where the noise leaves no doubt about the level, a bound above it elsewhere."""
-    sde, n = FAR[name], 400
+    sde, n = FAR[name], 150
     denoiser, truth = ATOMS.denoiser(sde.schedule(50)), -ATOMS.weights.log()
     u = torch.linspace(0, 1, 10_001, dtype=torch.float64)[1:]
     signal, sigma = sde.marginal(u)
