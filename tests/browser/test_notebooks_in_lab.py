@@ -33,7 +33,7 @@ from diffusion_lab.explorers.core import STATE
 
 pytestmark = pytest.mark.browser
 
-STEPS = 160
+STEPS = 80
 TITLES = {cls.title: cls for cls in (getattr(explorers, name) for name in explorers.__all__)}
 PATHS = [p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if STATE in p.read_text("utf-8")]
 
