@@ -86,11 +86,11 @@ def test_every_page_reads_well(opened):
 def test_from_page_to_page_by_keyboard(page, site):
     page.context.set_offline(True)
     page.goto((site / "index.html").as_uri())
-    for stem in list(STATES)[:3]:
+    for stem in list(STATES)[:2]:
         page.locator("main + nav [rel=next]").press("Enter")
         expect(page).to_have_url(re.compile(f"/{stem}.html$"))
     page.locator("[rel=prev]").first.press("Enter")
-    expect(page).to_have_url(re.compile(f"/{list(STATES)[1]}.html$"))
+    expect(page).to_have_url(re.compile(f"/{list(STATES)[0]}.html$"))
     page.get_by_role("link", name="Contents").first.press("Enter")
     expect(page).to_have_url(re.compile("/index.html$"))
     page.get_by_role("link", name="diffusion_lab/forward.py").first.press("Enter")
