@@ -129,11 +129,16 @@ def draw(tree: Path, other: Path, count: int, seed: int) -> list[tuple[str, Path
 def runs(tree: Path, group: str, path: Path) -> list[tuple[str, list[str]]]:
     """(name, arguments of pytest) of the runs that a break in `path` must pass, the nearest first."""
     module = path.stem
+    words = [module]  # its own name, and those of its classes: explorers are imported from the package
+    if path.suffix == ".py":
+        body = ast.parse((tree / path).read_text("utf-8")).body
+        words += [node.name for node in body if isinstance(node, ast.ClassDef)]
+    known = re.compile(rf"\b({'|'.join(words)})\b").search
     tests = sorted((tree / "tests").glob("test_*.py"))
-    names = [t for t in tests if re.search(rf"\b{module}\b", t.read_text("utf-8"))]
+    names = [t for t in tests if known(t.read_text("utf-8"))]
     names.sort(key=lambda t: (module not in t.stem, t.stat().st_size))
     unit = ["-m", "not browser", *(str(t.relative_to(tree)) for t in names)]
-    books = [p for p in sorted((tree / "notebooks").glob("*.ipynb")) if module in p.read_text("utf-8")]
+    books = [p for p in sorted((tree / "notebooks").glob("*.ipynb")) if known(p.read_text("utf-8"))]
     nbval = ["-p", "tests.nbtools", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=600"]
     browser = ["-m", "browser", "tests/browser/test_core.py", "tests/browser/test_every_explorer.py"]
     browser += ["tests/browser/test_drawing_points.py", "tests/browser/test_site.py"]
