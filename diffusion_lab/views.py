@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, as_tensor
 
 from .checks import check_data
 from .schedules import NoiseSchedule, same_numbers, signal_sigma
@@ -127,8 +127,8 @@ def _numbers(schedule: NoiseSchedule, t, x_t: Tensor) -> tuple[Tensor, Tensor] |
     return (signal, sigma) if signal.ndim else (signal.item(), sigma.item())
 
 
-def _check_not_zero(table: Tensor | float, view: str, name: str, t) -> None:
-    if table == 0 if isinstance(table, float) else (table == 0).any():
+def _check_not_zero(value: Tensor | float, view: str, name: str, t) -> None:
+    if (as_tensor(value) == 0).any():
         raise ValueError(f"{view} divides by {name}, which is 0 at t = {t}: this view is not defined there")
 
 

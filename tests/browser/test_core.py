@@ -131,7 +131,7 @@ def test_a_fast_drag_ends_on_the_right_picture(root):
         const slider = node.querySelector(`[data-control=${name}] input`);
         const move = (value) => { slider.value = value; slider.dispatchEvent(new Event("input")); };
         for (let i = 0; i < count; i++) {
-            const share = 0.8 * Math.abs(Math.sin(i / 20));  // `last` lies beyond: its answer is the last one
+            const share = 0.8 * Math.abs(Math.sin(i / 20));  // `last` of N lies beyond: its answer comes last
             move(+slider.min + Math.round((slider.max - slider.min) * share));
             if (i % 10 == 0) await new Promise((done) => setTimeout(done, 5));
         }

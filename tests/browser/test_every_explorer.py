@@ -447,10 +447,10 @@ def test_words_are_legible(lab, theme):
         choose_theme(lab.page, "JupyterLab Light")
 
 
-@pytest.mark.parametrize("cls", [OneStep], ids=lambda cls: cls.__name__)
-def test_alone_from_the_disk(page, tmp_path, cls):
+def test_alone_from_the_disk(page, tmp_path):
     """With nothing precomputed but the main slider. (test_drawing_points.py has the pad; test_site.py moves
     the rest of all explorers.)"""
+    cls = OneStep
     state = {name: getattr(cls(**START[cls]), name) for name in cls.controls}
     path = cls(**state).to_html(tmp_path / "explorer.html", [])
     page.context.set_offline(True)
