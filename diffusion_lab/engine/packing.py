@@ -32,17 +32,16 @@ class Pack:
         return self.scenes[scene]
 
     def _scene(self, scene: dict) -> dict:
-        frames = scene["frames"] if isinstance(scene["frames"], list) else [scene["frames"]]
         before = {}  # (trace, key) -> the row of the last frame that had one, and its place
-        for frame in frames:
-            layouts = scene["layout"], frame.get("layout", {})
-            for i, patch in frame.items():
-                for key in ("x", "y", "z") if i != "layout" else ():
-                    steps = in_steps(patch.get(key), seen(key, scene["data"][int(i)] | patch, *layouts))
+        for frame in scene["frames"]:
+            layouts = scene["layout"], frame["changes"].get("layout", {})
+            for name, patch in frame["changes"].items():
+                for key in ("x", "y", "z") if name != "layout" else ():
+                    steps = in_steps(patch.get(key), seen(key, scene["traces"][name] | patch, *layouts))
                     if steps:
                         row, step = steps
-                        place = self._row(row, *before.get((i, key), (np.zeros(0, "<i2"), -1)))
-                        before[i, key] = row, place
+                        place = self._row(row, *before.get((name, key), (np.zeros(0, "<i2"), -1)))
+                        before[name, key] = row, place
                         patch[key] = {"row": place, "step": step, "shape": patch[key]["shape"]}
         return self._part(scene)
 

@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..checks import check_int
-from .core import page_scripts
+from .page import page_scripts
 
 # By name where it is on the PATH; by address on macOS and Windows, where it is not. Edge is a Chromium, too.
 BROWSERS = (

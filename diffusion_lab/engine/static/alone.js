@@ -1,13 +1,15 @@
-// The host of explorers on a page without a kernel; put behind explorer.js there.
+// The host of explorers on a page without a kernel.
+import { render } from "./explorer.js";
+import { h } from "./util.js";
 
 /** What `zipped` in packing.py made: a response, for its text, JSON or bytes. */
-function unzipped(text) {
+export function unzipped(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
 }
 
 /** The rows of packing.py, from their differences; `table` holds the place of the row before and the length. */
-function summed(bytes, table) {
+export function summed(bytes, table) {
   const rows = [], high = bytes.length / 2;
   let i = 0;
   for (const [before, length] of table) {
@@ -22,7 +24,7 @@ function summed(bytes, table) {
 }
 
 /** A scene, or a part of it, as it was before packing.py. */
-function unpacked(value, parts, rows) {
+export function unpacked(value, parts, rows) {
   const whole = (v) => unpacked(v, parts, rows);
   if (Array.isArray(value)) return value.map(whole);
   if (value?.constructor !== Object) return value;
@@ -34,8 +36,9 @@ function unpacked(value, parts, rows) {
   return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, whole(v)]));
 }
 
-/** The host without a kernel: a model that knows the scenes which were computed when the page was written. */
-async function mountAll() {
+/** A model for each explorer that knows the scenes which were computed when the page was written. */
+export async function mountAll(style) {
+  document.head.append(h("style", { textContent: style }));
   const plotly = globalThis.Plotly ?? unzipped(zippedPlotly).text().then((code) => {
     document.head.append(h("script", { textContent: code }));
     return globalThis.Plotly;

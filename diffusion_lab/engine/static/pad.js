@@ -1,7 +1,9 @@
-// A control of explorer.js, which this file is sent with: points on a square.
+// A control: points on a square.
+import { h, same } from "./util.js";
 
-/** A square to draw points on, by mouse, pen, finger or keys, in `box`. Returns what shows a new value. */
-function pad(c, box, value, set, still, disabled) {
+/** A square to draw points on, by mouse, pen, finger or keys; `still` on a page without a kernel.
+ * @type {import("./controls.js").Input} */
+export function pad(c, box, value, set, { disabled }, still) {
   const HOW = "Click or drag: add points, or move one; double click: remove it. Keys: arrows, also with Shift; " +
     "Enter: add a point, lift it, put it down; Delete.";
   const EDGE = 1.25, REACH = 0.08, GAP = 0.15, past = [];  // GAP: between points painted in one drag

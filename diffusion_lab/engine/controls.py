@@ -1,0 +1,130 @@
+"""The controls of an explorer: values that a student can change."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from numbers import Real
+
+import numpy as np
+import traitlets
+
+# Callbacks run beside the cells, in another thread. One lock makes a change, its scene and its sending one
+# step; all explorers share it, so that two linked ones can never wait for each other.
+LOCK = threading.RLock()
+
+
+class Control(traitlets.TraitType):
+    """A value that a student can change: a trait, so `observe`, `link` and `explorer.T = 50` work.
+
+    Assigning it returns when the new scene is there. If `scene` fails, the explorer shows the error and the
+    assignment raises it too; an invalid value is a TraitError and changes nothing.
+    """
+
+    kind = ""
+
+    def __init__(self, value, *, label: str = "", main: bool = False):
+        super().__init__(value)
+        self.tag(sync=True)
+        self.label, self.main = label, main
+        self.default_value = self.validate(None, value)
+
+    def __set__(self, explorer, value):
+        with LOCK:
+            explorer.failure = None
+            super().__set__(explorer, value)
+            if explorer.failure:
+                raise explorer.failure
+
+    def reject(self, explorer, value, expected: str):
+        """Raise a TraitError that names the control, the value and what was expected."""
+        owner = f"{type(explorer).__name__}." if explorer else ""
+        raise traitlets.TraitError(f"{owner}{self.name or self.label} = {value!r}: expected {expected}")
+
+    def spec(self) -> dict:
+        """What the browser must know to build the inputs."""
+        own = {key: value for key, value in vars(self).items() if key in ("low", "high", "step", "values")}
+        return dict(name=self.name, label=self.label or self.name, kind=self.kind, main=self.main, **own)
+
+
+class Choice(Control):
+    """One of a few values, strings or numbers: a drop-down list."""
+
+    kind = "choice"
+
+    def __init__(self, value: str | Real, values: Sequence[str | Real], *, label: str = ""):
+        self.values = list(values)
+        super().__init__(value, label=label)
+
+    def validate(self, explorer, value):
+        """The entry of `values` that equals `value`; a truth value is no number."""
+        same = [v for v in self.values if isinstance(v, bool) == isinstance(value, bool) and v == value]
+        return same[0] if same else self.reject(explorer, value, f"one of {self.values}")
+
+
+class Toggle(Control):
+    """On or off: a check box."""
+
+    kind, values = "toggle", [False, True]
+
+    def validate(self, explorer, value):
+        """Nothing but True and False."""
+        return value if isinstance(value, bool) else self.reject(explorer, value, "True or False")
+
+
+class Slider(Control):
+    """A number in [low, high]: a slider with a number box. Whole if value, bounds and step are."""
+
+    kind = "slider"
+
+    def __init__(self, value: Real, low: Real, high: Real, *, step: Real = 1, label="", main=False):
+        self.low, self.high, self.step = low, high, step
+        self.whole = all(isinstance(number, int) for number in (value, low, high, step))
+        super().__init__(value, label=label, main=main)
+
+    @property
+    def values(self) -> list:
+        """Every value the slider stops at."""
+        steps = math.floor((self.high - self.low) / self.step + 1e-9)
+        return [self.low + i * self.step for i in range(steps + 1)]
+
+    def validate(self, explorer, value):
+        """A number within the bounds."""
+        valid = isinstance(value, Real) and not isinstance(value, bool) and self.low <= value <= self.high
+        if not valid or (self.whole and value != int(value)):
+            self.reject(explorer, value, f"a {'whole ' * self.whole}number in {self.low} … {self.high}")
+        return int(value) if self.whole else float(value)
+
+
+class Points(Control):
+    """Points (x, y) in [−1, 1]², rounded to 0.01: a square to draw on, with a button for each of the presets.
+
+    Any [N, 2] array or list of pairs with 1 ≤ N ≤ `most` may be assigned; the value is a tuple of pairs.
+    """
+
+    kind, most = "points", 64
+
+    def __init__(self, value, *, presets: dict, label: str = ""):
+        super().__init__(value, label=label)
+        self.presets = {name: self.validate(None, points) for name, points in presets.items()}
+
+    @property
+    def values(self) -> list:
+        """The presets."""
+        return list(self.presets.values())
+
+    def validate(self, explorer, value):
+        """Pairs of numbers, at least one and at most `most`."""
+        try:
+            points = np.asarray(value)
+        except (TypeError, ValueError, RuntimeError):  # a ragged list, a tensor that wants its gradient
+            points = np.empty(0)
+        pairs = points.dtype.kind in "fiu" and points.ndim == 2 and points.shape[1] == 2
+        if not (pairs and 1 <= len(points) <= self.most and (np.abs(points) <= 1).all()):
+            self.reject(explorer, value, f"1 to {self.most} pairs (x, y) of numbers in −1 … 1")
+        return tuple(map(tuple, (points.astype(float).round(2) + 0.0).tolist()))
+
+    def spec(self) -> dict:
+        """The limit and the presets, too."""
+        return super().spec() | dict(most=self.most, presets=self.presets)

@@ -1,0 +1,77 @@
+"""The code that an explorer shows: the source of the function that it calls, not a second copy of it."""
+
+import ast
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable
+
+
+def listing(function: Callable, then: str = "", **values) -> str:
+    """The lines of a flat function as a script: its imports, its arguments' present values, its body.
+
+    It ends with what the function returns, or with `then`. A function that returns elsewhere than at its end is
+    a ValueError. What it takes from its own module is imported from there.
+    """
+    given = inspect.signature(function).bind(**values)
+    given.apply_defaults()
+    imports, body, returned = source_of(inspect.unwrap(function))
+    told = [f"{name} = {written(value)}" for name, value in given.arguments.items()]
+    return "\n".join([*imports, "", *told, "", *body, then or returned])
+
+
+def written(value) -> str:
+    """A value as Python that gives it again: floats without the digits that adding up steps has left."""
+    if isinstance(value, float):
+        return repr(round(value, 10))
+    if isinstance(value, str):
+        return f'"{value}"'
+    return "\n    ".join(textwrap.wrap(repr(value), 100))
+
+
+@functools.cache
+def source_of(function: Callable) -> tuple[list[str], list[str], str]:
+    """(the imports that a function needs, the lines of its body, what it returns)."""
+    lines = textwrap.dedent(inspect.getsource(function)).splitlines()
+    (tree,) = ast.parse("\n".join(lines)).body
+    start = tree.body[0].end_lineno + 1 if ast.get_docstring(tree) else tree.body[0].lineno
+    leave = [node for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    if leave != [tree.body[-1]]:
+        raise ValueError(
+            f"function must have one return, at its end, to be shown; {function.__name__} has not"
+        )
+    body = textwrap.dedent("\n".join(lines[start - 1 : leave[0].lineno - 1])).splitlines()
+    returned = textwrap.dedent("\n".join(lines[leave[0].lineno - 1 :])).removeprefix("return ")
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)} | inspect.signature(
+        function
+    ).parameters.keys()
+    names = {node.id for node in names} - own
+    return imports_of(inspect.getmodule(function), names), body, returned
+
+
+def imports_of(module, names: set[str]) -> list[str]:
+    """The import statements that give the names which a module knows, sorted as in its head."""
+    own, found = module.__name__, {}
+    package = own.split(".")
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                as_ = f" as {alias.asname}" if alias.asname else ""
+                found[alias.asname or alias.name] = ("", alias.name + as_)
+        elif isinstance(node, ast.ImportFrom):
+            origin = (
+                ".".join([*package[: -node.level], *filter(None, [node.module])])
+                if node.level
+                else node.module
+            )
+            found |= {alias.name: (origin, alias.name) for alias in node.names}
+    defined = vars(module).keys() - found.keys() - {"__builtins__"}
+    wanted = sorted(names & (found.keys() | defined))
+    plain = sorted(f"import {what}" for origin, what in map(found.get, names & found.keys()) if not origin)
+    groups = {}
+    for name in wanted:
+        origin, what = found.get(name, (own, name))
+        if origin:
+            groups.setdefault(origin, []).append(what)
+    return plain + [f"from {origin} import {', '.join(what)}" for origin, what in sorted(groups.items())]

@@ -1,0 +1,109 @@
+"""What an explorer shows for one setting of its controls: a figure, and one frame per position of its slider."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+
+import numpy as np
+
+from ..drawing import PALETTE
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What is shown at one position of the main slider. Arrays may be NumPy's or torch's.
+
+    In `numbers`, `sentence` and `warning`, and in the words of a figure, x_t, L_(t−1) and e^(−λ) are set with
+    real sub- and superscripts; the text form keeps them as they are.
+    """
+
+    at: Real = 0  # the main control's value here
+    changes: dict = field(
+        default_factory=dict
+    )  # name of a trace, or "layout" -> what is other than in the scene
+    numbers: dict = field(default_factory=dict)  # name -> value, shown to the scene's `digits`
+    sentence: str = ""  # what to see here
+    warning: str = ""
+    code: str = ""  # the lines that give the present state: `listing`
+    alt: str = ""  # the figure in words, for those who cannot see it; the title if empty
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A figure and its frames.
+
+    Raises a ValueError if there is no frame, if two stand at one place, or if one changes a trace that is not
+    there.
+    """
+
+    traces: dict[str, dict]  # name -> plotly trace, in the order of drawing
+    layout: dict
+    frames: Sequence[Frame] = (Frame(),)
+    digits: int = 4  # significant ones, of every number
+
+    def __post_init__(self):
+        places = self.positions
+        if not places or len(set(places)) != len(places):
+            raise ValueError(f"Scene.frames must be at different places, at least one; got {places}")
+        for frame in self.frames:
+            if strange := frame.changes.keys() - self.traces.keys() - {"layout"}:
+                raise ValueError(
+                    f"the frame at {frame.at} changes {sorted(strange)}, but traces are {[*self.traces]}"
+                )
+
+    @property
+    def positions(self) -> list[Real]:
+        """Where the frames stand."""
+        return [frame.at.item() if hasattr(frame.at, "item") else frame.at for frame in self.frames]
+
+    def nearest(self, value: Real) -> int:
+        """The index of the frame that is nearest to `value`."""
+        return min(range(len(self.frames)), key=lambda k: abs(self.positions[k] - value))
+
+    def numbers(self, k: int) -> dict[str, str]:
+        """The numbers of frame k as they are written."""
+        return {name: text(value, self.digits) for name, value in self.frames[k].numbers.items()}
+
+    def to_json(self) -> str:
+        """The scene on its way to the browser."""
+        layout = {"colorway": list(PALETTE.values()), **plain(self.layout)}
+        layout.pop("template", None)  # the browser brings one that follows the page's theme
+        frames = [vars(frame) | {"numbers": self.numbers(k)} for k, frame in enumerate(self.frames)]
+        return json.dumps(packed({"traces": self.traces, "layout": layout, "frames": frames}))
+
+
+def text(value, digits: int = 4) -> str:
+    """The one way a number is written: on the page, in `describe()` and in a notebook's stored output."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, tuple):  # of Points
+        first = ", ".join(f"({text(x, digits)}, {text(y, digits)})" for x, y in value[:3])
+        return f"{len(value)}: {first}{', …' * (len(value) > 3)}"
+    return f"{value + 0.0:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def plain(figure) -> dict:
+    """A plotly object as the dictionary that it stands for; a dictionary as it is."""
+    return figure.to_plotly_json() if hasattr(figure, "to_plotly_json") else figure
+
+
+def packed(value):
+    """`value` ready for JSON; arrays become plotly's base64 typed arrays, in float32."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "fiu":
+        dtype = "u1" if value.dtype == np.uint8 else "f4"
+        data = base64.b64encode(np.ascontiguousarray(value, dtype).tobytes()).decode()
+        return {"dtype": dtype, "bdata": data, "shape": ", ".join(map(str, value.shape))}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return packed(value.tolist())
+    value = plain(value)
+    if isinstance(value, dict):
+        return {str(key): packed(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [packed(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
