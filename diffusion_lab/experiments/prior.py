@@ -1,0 +1,20 @@
+"""How near to noise a schedule ends: the prior term of the ELBO."""
+
+import math
+
+import torch
+
+from ..forward import q_marginal
+from ..gaussian import Gaussian, kl
+from ..schedules import NoiseSchedule
+
+NOT_NOISE = 0.05  # √ᾱ_T above which the sampler's start, pure noise, is visibly not what training ended with
+
+
+def prior_bits(typical: torch.Tensor, schedule: NoiseSchedule) -> float:
+    """L_T = KL(q(x_T|x_0) ‖ N(0, I)), the mean over the data, in bits per dimension.
+
+    It is quadratic in x_0: the mean over all images is its value at their root mean square `typical` [1, *D].
+    """
+    nats = kl(q_marginal(typical, schedule.T, schedule), Gaussian(typical.new_zeros(()), 1.0))
+    return nats.item() / (typical.numel() * math.log(2))
