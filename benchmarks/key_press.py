@@ -38,13 +38,12 @@ def merged(base, patch):
     return {**base, **{key: merged(base.get(key), patch[key]) for key in patch}} if both else patch
 
 def pyplot(scene, k):
-    figure = scene.figure if isinstance(scene.figure, dict) else scene.figure.to_plotly_json()
-    frame = scene.at("frames", k)
-    layout = merged(figure["layout"], frame.get("layout", {}))
+    changes = scene.frames[k].changes
+    layout = merged(scene.layout, changes.get("layout", {}))
     plt.figure(figsize=(9, layout.get("height", 300) / 100))
     axes = {}
-    for i, trace in enumerate(figure["data"]):
-        trace = merged(trace, frame.get(i, {}))
+    for name, trace in scene.traces.items():
+        trace = merged(trace, changes.get(name, {}))
         n = trace.get("xaxis", "x")[1:]
         if n not in axes:
             x, y = layout.get("xaxis" + n, {}), layout.get("yaxis" + n, {})

@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def chromium():
     """The path of an installed Chromium or Chrome. Missing: a failure under CI, a skip elsewhere."""
-    from diffusion_lab.explorers import pictures
+    from diffusion_lab.engine import pictures
 
     try:
         return pictures.chromium()
@@ -65,7 +65,7 @@ def browser(chromium):
     """A headless Chromium for the session, as playwright's `Browser`: `page = browser.new_page()`."""
     from playwright.sync_api import sync_playwright
 
-    from diffusion_lab.explorers import pictures
+    from diffusion_lab.engine import pictures
 
     with sync_playwright() as playwright:
         chrome = playwright.chromium.launch(executable_path=chromium, args=pictures.FLAGS)

@@ -8,7 +8,7 @@ import sys
 from nbtools import NOTEBOOKS, SCALE, WIDTH
 
 from diffusion_lab import explorers
-from diffusion_lab.explorers import pictures
+from diffusion_lab.engine import pictures
 
 IMAGES = NOTEBOOKS / "images"
 LARGEST = 150_000  # bytes
@@ -17,7 +17,7 @@ STATES = {
     "Denoising": dict(step=12),
     "NoiseSchedules": dict(third="sigmoid", T=100, t=60),
     "TrainingReplay": dict(step=300),
-    "Guidance": dict(condition="blob 1", w=3.0),
+    "Guidance": dict(label="blob 1", w=3.0),
     "SampleMetrics": dict(how="copies", s=0.7),
     "SdeAndOde": dict(u=0.1),
 }

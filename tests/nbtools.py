@@ -82,7 +82,7 @@ def fragments(client, cell):
 
 def add_pictures(shown):
     """Put a picture of each explorer beside its text: `shown` holds what `fragments` gives."""
-    from diffusion_lab.explorers import pictures  # not above: torch, which nbval's processes can do without
+    from diffusion_lab.engine import pictures  # not above: torch, which nbval's processes can do without
 
     outputs, pages = zip(*shown, strict=True)
     caption = "a picture: run the cell to move it"

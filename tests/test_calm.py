@@ -22,7 +22,7 @@ from PIL import Image
 
 import diffusion_lab
 from diffusion_lab import data, explorers, features, pretrained, replay
-from diffusion_lab.explorers.core import Choice, Points, Slider, Toggle
+from diffusion_lab.engine import Choice, Points, Slider, Toggle
 from diffusion_lab.training import Recipe, train
 from diffusion_lab.unet import Dropout, drawn
 

@@ -10,7 +10,7 @@ import pytest
 from nbtools import NOTEBOOKS, ROOT, SCALE, WIDTH, clean, dumps, picture_in
 
 from diffusion_lab import explorers
-from diffusion_lab.explorers.core import STATE, Explorer
+from diffusion_lab.engine import STATE, Explorer
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 # A notebook is named after the module it teaches; these have a name that says more to a newcomer.

@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from diffusion_lab import explorers
-from diffusion_lab.explorers import pictures
-from diffusion_lab.explorers.core import Choice, Explorer, Scene, Slider
+from diffusion_lab.engine import Choice, Explorer, Frame, Scene, Slider, pictures
 
 browser_test = pytest.mark.browser
 ALL_EXPLORERS = pytest.mark.parametrize("name", explorers.__all__)
@@ -28,11 +27,10 @@ class Bars(Explorer):
     n = Slider(0, 0, 60, main=True)
 
     def scene(self, *, color):
-        figure = {"data": [{"type": "bar", "x": [0], "y": [0], "marker": {"color": color}}]}
-        figure["layout"] = {"yaxis": {"range": [0, 60]}, "height": 200}
-        frames = [{0: {"y": [n]}} for n in range(61)]
-        sentences = ["short"] * 60 + ["a sentence of many words " * 20]
-        return Scene(figure, positions=range(61), frames=frames, sentences=sentences, code="n = 0")
+        bar = {"type": "bar", "x": [0], "y": [0], "marker": {"color": color}}
+        said = ["short"] * 60 + ["a sentence of many words " * 20]
+        frames = [Frame(n, {"bar": {"y": [n]}}, sentence=said[n], code="n = 0") for n in range(61)]
+        return Scene({"bar": bar}, {"yaxis": {"range": [0, 60]}, "height": 200}, frames)
 
 
 class Still(Explorer):
@@ -40,7 +38,7 @@ class Still(Explorer):
     color = Choice("red", ["red", "blue"])
 
     def scene(self, *, color):
-        return Scene({"data": [{"y": [1, 2], "line": {"color": color}}]})
+        return Scene({"line": {"y": [1, 2], "line": {"color": color}}}, {})
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from onscreen import run_code
 
 from diffusion_lab import data, pretrained, replay, samplers
 from diffusion_lab.explorers import TrainingReplay
-from diffusion_lab.explorers.core import STATE
+from diffusion_lab.engine import STATE
 from diffusion_lab.explorers.training_replay import in_blocks
 from diffusion_lab.recipe import Recipe
 from diffusion_lab.training import train

@@ -51,27 +51,21 @@ def source_of(function: Callable) -> tuple[list[str], list[str], str]:
 
 
 def imports_of(module, names: set[str]) -> list[str]:
-    """The import statements that give the names which a module knows, sorted as in its head."""
-    own, found = module.__name__, {}
-    package = own.split(".")
+    """The import statements that give those of `names` which a module knows, sorted as in its head."""
+    own, lines, groups = module.__name__, set(), {}
+    origins = dict.fromkeys(vars(module), (own, ""))  # what it defines itself
     for node in ast.parse(inspect.getsource(module)).body:
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            origin = getattr(node, "module", None) or ""
+            if up := getattr(node, "level", 0):
+                origin = ".".join([*own.split(".")[:-up], *filter(None, [origin])])
             for alias in node.names:
-                as_ = f" as {alias.asname}" if alias.asname else ""
-                found[alias.asname or alias.name] = ("", alias.name + as_)
-        elif isinstance(node, ast.ImportFrom):
-            origin = (
-                ".".join([*package[: -node.level], *filter(None, [node.module])])
-                if node.level
-                else node.module
-            )
-            found |= {alias.name: (origin, alias.name) for alias in node.names}
-    defined = vars(module).keys() - found.keys() - {"__builtins__"}
-    wanted = sorted(names & (found.keys() | defined))
-    plain = sorted(f"import {what}" for origin, what in map(found.get, names & found.keys()) if not origin)
-    groups = {}
-    for name in wanted:
-        origin, what = found.get(name, (own, name))
+                written = alias.name + (f" as {alias.asname}" if alias.asname else "")
+                origins[alias.asname or alias.name] = (origin, written)
+    for name in sorted(names & origins.keys()):
+        origin, written = origins[name]
         if origin:
-            groups.setdefault(origin, []).append(what)
-    return plain + [f"from {origin} import {', '.join(what)}" for origin, what in sorted(groups.items())]
+            groups.setdefault(origin, []).append(written or name)
+        else:
+            lines.add(f"import {written}")
+    return sorted(lines) + [f"from {origin} import {', '.join(groups[origin])}" for origin in sorted(groups)]

@@ -63,7 +63,8 @@ class Scene:
 
     def nearest(self, value: Real) -> int:
         """The index of the frame that is nearest to `value`."""
-        return min(range(len(self.frames)), key=lambda k: abs(self.positions[k] - value))
+        places = self.positions
+        return min(range(len(places)), key=lambda k: abs(places[k] - value))
 
     def numbers(self, k: int) -> dict[str, str]:
         """The numbers of frame k as they are written."""

@@ -173,8 +173,15 @@ def numbers(root: Locator) -> dict[str, str]:
 
 
 def words(root: Locator, role: str) -> str:
-    """What is said in `sentence`, `warning`, `error` or `code`."""
-    return root.locator(f"[data-role={role}]").text_content()
+    """What is said in `sentence`, `warning`, `error` or `code`: sub- and superscripts as Python writes them."""
+    return root.locator(f"[data-role={role}]").evaluate(PLAIN)
+
+
+# The text of a node, where x<sub>t</sub> is x_t, and L<sub>t−1</sub> is L_(t−1)
+PLAIN = """node => [...node.childNodes].map((part) => {
+    const sign = { SUB: "_", SUP: "^" }[part.nodeName] ?? "", said = part.textContent;
+    return sign + (sign && said.length > 1 ? `(${said})` : said);
+}).join("")"""
 
 
 def drawing(root: Locator) -> str:

@@ -62,8 +62,7 @@ def test_every_control_by_keyboard(root):
         setattr(twin, name, value)
         assert numbers(root) == twin.numbers, name
         for role in ("sentence", "warning", "code"):
-            field = {"sentence": "sentences"}.get(role, role)
-            assert words(root, role) == twin.shown.at(field, twin._frame)
+            assert words(root, role) == getattr(twin.frame, role)
         shown.append(drawing(root))
     assert len(set(shown)) == len(shown)  # each changed the picture
     expect(root.locator(".plot")).to_have_accessible_name("a square wave at t = 7")

@@ -71,10 +71,8 @@ def assert_shows(root, expected, atol=0.0):
     np.testing.assert_allclose(np.array(found), np.array(expected), atol=atol)
     twin = OwnData(points=found, t=141)
     assert twin.points == tuple(found), "the browser rounds otherwise than Python"
-    assert numbers(root) == twin.numbers and words(root, "sentence") == twin.shown.at(
-        "sentences", twin._frame
-    )
-    assert words(root, "code") == twin.shown.at("code", twin._frame)
+    assert numbers(root) == twin.numbers and words(root, "sentence") == twin.frame.sentence
+    assert words(root, "code") == twin.frame.code
 
 
 def press(root, *keys: str):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from labtools import (
+    PLAIN,
     control,
     drawing,
     explorer,
@@ -33,6 +34,7 @@ from diffusion_lab.explorers import (
     ChainAndJump,
     Denoising,
     ElboTerms,
+    ElboTotals,
     Guidance,
     NoiseSchedules,
     OneStep,
@@ -43,8 +45,9 @@ from diffusion_lab.explorers import (
     ScoreAndEps,
     SdeAndOde,
     TrainingReplay,
-    elbo_terms,
 )
+
+from diffusion_lab.experiments.bound import SCALED, UNSCALED
 
 pytestmark = pytest.mark.browser
 
@@ -52,18 +55,19 @@ PAIR = ((-0.5, 0.0), (0.5, 0.25))
 # The state of each explorer at the start: one in which every control matters to the picture.
 START = {
     NoiseSchedules: dict(first="linear", second="cosine", third="sigmoid", T=100, t=60),
-    Denoising: dict(source="digits", label="3", steps=10, step=4),
+    Denoising: dict(source="digits", label=3, steps=10, step=4),
     ScoreAndEps: dict(view="score", shown_by="exact", t=300),
     OneStep: dict(source="held-out", index=27, told=True, seed=0, t=196),
-    ChainAndJump: dict(source="1-D mixture", name="cosine", seed=0, t=40),
+    ChainAndJump: dict(source="1-D mixture", schedule="cosine", seed=0, t=40),
     Posterior: dict(schedule="cosine", x0=-0.6, x_t=0.9, gap=10, t=50),
-    ElboTerms: dict(source="mixture", denoiser="exact", variance="small", schedule="cosine", T="50", t=5),
+    ElboTerms: dict(source="mixture", denoiser="exact", variance="small", schedule="cosine", T=50, t=5),
+    ElboTotals: dict(source="mixture", denoiser="exact", variance="small", schedule="cosine", T=50),
     OwnData: dict(points=PAIR, std=0.1, schedule="cosine", sampler="ddpm", seed=0, t=141),
-    TrainingReplay: dict(source="mixture", t="225", step=120),
-    SampleMetrics: dict(how="blur", N="50", s=0.2),
+    TrainingReplay: dict(source="mixture", t=225, step=120),
+    SampleMetrics: dict(how="blur", N=50, s=0.2),
     SamplerRace: dict(source="mixture", spacing="log_snr", calls=10),
-    SdeAndOde: dict(name="vp", steps="20", rank=40, seed=0, u=0.4),
-    Guidance: dict(condition="blob 1", seed=0, w=2.5),
+    SdeAndOde: dict(name="vp", steps=20, rank=40, seed=0, u=0.4),
+    Guidance: dict(label="blob 1", seed=0, w=2.5),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
@@ -83,7 +87,7 @@ MOVES = {
     (NoiseSchedules, "zero_snr"): [(SPACE, True), (SPACE, False)],
     (NoiseSchedules, "t"): [(RIGHT, 61), ("Home", 0), ("End", 100), (LEFT, 99), (TYPED + "60", 60)],
     (Denoising, "source"): [(UP, "mixture, learned"), (UP, "mixture, exact"), ("d", "digits")],
-    (Denoising, "label"): [(DOWN, "4"), ("Home", "any"), ("3", "3")],
+    (Denoising, "label"): [(DOWN, 4), ("Home", "any"), ("3", 3)],
     (Denoising, "sampler"): [(DOWN, "ddpm"), (UP, "ddim")],
     (Denoising, "steps"): [(RIGHT, 11), (LEFT, 10), ("End", 50), (TYPED + "10", 10)],
     (Denoising, "seed"): [(RIGHT, 1), ("End", 99), ("Home", 0), (TYPED + "42", 42), (TYPED + "0", 0)],
@@ -101,16 +105,21 @@ MOVES = {
     (Posterior, "gap"): [(RIGHT, 11), (TYPED + "10", 10)],
     (Posterior, "t"): [(RIGHT, 51), (TYPED + "50", 50)],
     (ChainAndJump, "source"): [("End", "digit"), ("Home", "1-D mixture")],
-    (ChainAndJump, "name"): [(DOWN, "sigmoid"), (UP, "cosine")],
+    (ChainAndJump, "schedule"): [(DOWN, "sigmoid"), (UP, "cosine")],
     (ChainAndJump, "seed"): [(RIGHT, 1), ("Home", 0)],
     (ChainAndJump, "t"): [(RIGHT, 41), (TYPED + "40", 40)],
     (OneStep, "t"): [("Home", 1), (TYPED + "196", 196)],
     (ElboTerms, "source"): [(DOWN, "digits"), (UP, "mixture")],
     (ElboTerms, "denoiser"): [("l", "learned"), ("Home", "exact")],
     (ElboTerms, "variance"): [(DOWN, "large"), (UP, "small")],
-    (ElboTerms, "schedule"): [("End", elbo_terms.UNSCALED), (UP, elbo_terms.SCALED), ("Home", "cosine")],
-    (ElboTerms, "T"): [("Home", "25"), (DOWN, "50"), (DOWN, "100"), (UP, "50")],
+    (ElboTerms, "schedule"): [("End", UNSCALED), (UP, SCALED), ("Home", "cosine")],
+    (ElboTerms, "T"): [("Home", 25), (DOWN, 50), (DOWN, 100), (UP, 50)],
     (ElboTerms, "t"): [(RIGHT, 6), (TYPED + "5", 5)],
+    (ElboTotals, "source"): [(DOWN, "digits"), (UP, "mixture")],
+    (ElboTotals, "denoiser"): [(DOWN, "learned"), (UP, "exact")],
+    (ElboTotals, "variance"): [(DOWN, "large"), (UP, "small")],
+    (ElboTotals, "schedule"): [("End", UNSCALED), (UP, SCALED), ("Home", "cosine")],
+    (ElboTotals, "T"): [(RIGHT, 100), ("Home", 25), (TYPED + "60", 50)],
     (OwnData, "points"): [("Enter", (*PAIR, (0.0, 0.0))), ("Delete", PAIR)],  # where the keys' cursor starts
     (OwnData, "std"): [(RIGHT, 0.12), (TYPED + "0.1", 0.1)],
     (OwnData, "schedule"): [("End", "linear"), (UP, "sigmoid"), (UP, "cosine")],
@@ -118,20 +127,20 @@ MOVES = {
     (OwnData, "seed"): [(RIGHT, 1), ("End", 20), ("Home", 0)],
     (OwnData, "t"): [(RIGHT, 118), (TYPED + "150", 141)],
     (SdeAndOde, "name"): [("End", "straight"), ("v", "vp")],
-    (SdeAndOde, "steps"): [(UP, "10"), (DOWN, "20")],
+    (SdeAndOde, "steps"): [(UP, 10), (DOWN, 20)],
     (SdeAndOde, "rank"): [(LEFT, 39), (RIGHT, 40)],
     (SdeAndOde, "seed"): [(RIGHT, 1), ("Home", 0)],
     (SdeAndOde, "u"): [(RIGHT, 0.35), (TYPED + "0.4", 0.4)],
     (TrainingReplay, "source"): [(DOWN, "digits"), (UP, "mixture")],
-    (TrainingReplay, "t"): [(DOWN, "375"), ("Home", "75"), (DOWN, "225")],
+    (TrainingReplay, "t"): [(DOWN, 375), ("Home", 75), (DOWN, 225)],
     (TrainingReplay, "step"): [(RIGHT, 140), (TYPED + "125", 120)],
     (SampleMetrics, "how"): [("End", "copies"), ("n", "noise"), (UP, "blur")],
-    (SampleMetrics, "N"): [(DOWN, "100"), (UP, "50")],
+    (SampleMetrics, "N"): [(DOWN, 100), (UP, 50)],
     (SampleMetrics, "s"): [(RIGHT, 0.3), (TYPED + "0.2", 0.2)],
     (SamplerRace, "source"): [(UP, "Gaussian"), ("End", "digits"), (UP, "mixture")],
     (SamplerRace, "spacing"): [(DOWN, "karras"), (UP, "log_snr")],
     (SamplerRace, "calls"): [(RIGHT, 14), (TYPED + "10", 10)],
-    (Guidance, "condition"): [("End", "digit 9"), ("Home", "blob 0"), (DOWN, "blob 1")],
+    (Guidance, "label"): [("End", "digit 9"), ("Home", "blob 0"), (DOWN, "blob 1")],
     (Guidance, "seed"): [(RIGHT, 1), ("Home", 0)],
     (Guidance, "w"): [(RIGHT, 2.75), (TYPED + "2.5", 2.5)],
 }
@@ -200,6 +209,8 @@ def values(root, cls) -> dict:
     for name, c in cls.controls.items():
         if c.kind == "slider":
             said[name] = (int if c.whole else float)(said[name])
+        elif c.kind == "choice":  # a number, or a word
+            (said[name],) = (value for value in c.values if str(value) == said[name])
         elif c.kind == "points":
             said[name] = points(root)
     return {name: said[name] for name in cls.controls}
@@ -224,12 +235,6 @@ def drawn(root, unlike) -> str:
     return now
 
 
-def main_of(cls) -> str:
-    """The name of the main control."""
-    (main,) = (name for name, c in cls.controls.items() if c.main)
-    return main
-
-
 @functools.lru_cache(64)
 def scene(cls, others):
     """What a fresh explorer shows with these values of the other controls."""
@@ -238,18 +243,17 @@ def scene(cls, others):
 
 def assert_shows(root, cls, state: dict):
     """The page says what a fresh explorer with these control values says; returns its scene and frame."""
-    main = main_of(cls)
-    shown = scene(cls, tuple((name, value) for name, value in state.items() if name != main))
-    k = shown.nearest(state[main])
-    assert shown.positions[k] == state[main]
-    assert numbers(root) == shown.at("numbers", k)
+    shown = scene(cls, tuple((name, value) for name, value in state.items() if name != cls.main))
+    k = shown.nearest(state[cls.main])
+    frame = shown.frames[k]
+    assert shown.positions[k] == state[cls.main]
+    assert numbers(root) == shown.numbers(k)
     said = root.evaluate(
-        """node => [...["sentence", "warning", "code"]
-            .map((role) => node.querySelector(`[data-role=${role}]`).textContent),
+        f"""node => [...["sentence", "warning", "code"]
+            .map((role) => node.querySelector(`[data-role=${{role}}]`)).map({PLAIN}),
             node.querySelector(".plot").ariaLabel]"""
     )
-    assert said[:3] == [shown.at(field, k) for field in ("sentences", "warning", "code")]
-    assert said[3] == (shown.at("alt", k) or cls.title)
+    assert said == [frame.sentence, frame.warning, frame.code, frame.alt or cls.title]
     return shown, k
 
 
@@ -275,7 +279,7 @@ def test_by_keyboard(lab, cls, name):
 
 @EVERY
 def test_buttons_by_keyboard(lab, cls):
-    root, main = lab.find(cls), main_of(cls)
+    root, main = lab.find(cls), cls.main
     state, picture = values(root, cls), drawing(root)
     shown, k = assert_shows(root, cls, state)
     for title, key, step in [
@@ -308,7 +312,7 @@ def test_buttons_by_keyboard(lab, cls):
 @EVERY
 def test_marks_move_to_where_plotly_would_draw_them(lab, cls):
     """explorer.js moves marks inside a layout that stays (`moved`): the same drawing as one made anew."""
-    root, main = lab.find(cls), main_of(cls)
+    root, main = lab.find(cls), cls.main
     for keys in ("End", LEFT, "Home", RIGHT, f"{TYPED}{START[cls][main]}"):
         move(root, main, keys)
         moved = drawing(root)
@@ -329,12 +333,13 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
         ChainAndJump: dict(source="2-D mixture", seed=5, t=20),
         Posterior: dict(schedule="linear", x0=0.5, gap=3, t=20),
         ElboTerms: dict(source="digits", denoiser="learned", variance="large", schedule="sigmoid", t=30),
+        ElboTotals: dict(source="digits", denoiser="learned", variance="large", schedule="sigmoid", T=200),
         OwnData: dict(points=[(0.5, -0.5), (0.25, 0.75), (-1, 1)], sampler="ddim", t=35),
-        TrainingReplay: dict(source="digits", t="375", step=300),
-        SampleMetrics: dict(how="drop classes", N="100", s=0.5),
+        TrainingReplay: dict(source="digits", t=375, step=300),
+        SampleMetrics: dict(how="drop classes", N=100, s=0.5),
         SamplerRace: dict(source="Gaussian", spacing="karras", calls=40),
-        SdeAndOde: dict(name="straight", steps="10", rank=90, u=0.1),
-        Guidance: dict(condition="blob 2", seed=5, w=3.5),
+        SdeAndOde: dict(name="straight", steps=10, rank=90, u=0.1),
+        Guidance: dict(label="blob 2", seed=5, w=3.5),
     }[cls]
     lab.python(f"for key, value in {changed}.items():\n    setattr({name}, key, value)")
     expected = {key: getattr(cls(**state | changed), key) for key in state}
@@ -455,7 +460,7 @@ def test_alone_from_the_disk(page, tmp_path):
     path = cls(**state).to_html(tmp_path / "explorer.html", [])
     page.context.set_offline(True)
     page.goto(path.as_uri())
-    root, main = explorer(page), main_of(cls)
+    root, main = explorer(page), cls.main
     assert_shows(root, cls, state)
     picture = drawing(root)
     for keys, value in MOVES[cls, main]:

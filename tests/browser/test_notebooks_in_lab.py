@@ -29,7 +29,7 @@ from playwright.sync_api import expect
 from test_every_explorer import assert_shows, drawing, values
 
 from diffusion_lab import explorers
-from diffusion_lab.explorers.core import STATE
+from diffusion_lab.engine import STATE
 
 pytestmark = pytest.mark.browser
 

@@ -13,8 +13,8 @@ import torch
 import traitlets
 from unpacking import scenes_of, whole
 
-from diffusion_lab.explorers import core
-from diffusion_lab.explorers.core import Choice, Explorer, Scene, Slider, Toggle, packed, text
+from diffusion_lab.engine import Choice, Explorer, Frame, Scene, Slider, Toggle, page, text
+from diffusion_lab.engine.scene import packed
 
 
 class Powers(Explorer):
@@ -29,16 +29,18 @@ class Powers(Explorer):
         if sign == "wrong":
             raise ValueError("neither plus nor minus")
         x, s = torch.linspace(-1, 1, 11), {"plus": scale, "minus": -scale}[sign]
-        positions = range(0, N + 1, 2 if even else 1)
-        return Scene(
-            figure={"data": [{"x": x, "y": x, "name": "a </script> name"}], "layout": {"height": 200}},
-            positions=positions,
-            frames=[{0: {"y": s * x**n}} for n in positions],
-            numbers=[{"f(0.5)": s * 0.5**n, "terms": N} for n in positions],
-            sentences=[f"x to the power of {n}" for n in positions],
-            warning="few" if N < 3 else "",
-            code="x**n",
-        )
+        frames = [
+            Frame(
+                n,
+                changes={"power": {"y": s * x**n}},
+                numbers={"f(0.5)": s * 0.5**n, "terms": N},
+                sentence=f"x to the power of {n}",
+                warning="few" if N < 3 else "",
+                code="x**n",
+            )
+            for n in range(0, N + 1, 2 if even else 1)
+        ]
+        return Scene({"power": {"x": x, "y": x, "name": "a </script> name"}}, {"height": 200}, frames)
 
 
 def sent(explorer):
@@ -63,7 +65,9 @@ def test_every_control_changes_the_scene_and_only_the_main_one_does_not():
         assert explorer._scene != before
     assert explorer.numbers == {"f(0.5)": "-0.125", "terms": "5"}
     expected = -0.5 * np.linspace(-1, 1, 11, dtype="f4") ** 2
-    np.testing.assert_allclose(decoded(sent(explorer)["frames"][1]["0"]["y"]), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        decoded(sent(explorer)["frames"][1]["changes"]["power"]["y"]), expected, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,34 +198,61 @@ def test_no_update_is_lost_between_threads():
         thread.join(60)
         assert not thread.is_alive()
     for explorer in (one, two):
-        assert explorer._answered == explorer._values()
-        assert explorer.N == 9 and explorer.shown.positions == sent(explorer)["positions"] == list(range(10))
+        assert explorer._answered == explorer.values()
+        assert explorer.N == 9 and explorer.shown.positions == [
+            frame["at"] for frame in sent(explorer)["frames"]
+        ] == list(range(10))
     assert two.n == 4 and two.scale == 2.0 and two.numbers == {"f(0.5)": "0.125", "terms": "9"}
 
 
 def test_a_scene_that_does_not_fit_together_says_so():
-    figure = {"data": []}
-    with pytest.raises(ValueError, match=r"Scene\.frames has 2 entries for 3 positions"):
-        Scene(figure, positions=range(3), frames=[{}, {}])
-    with pytest.raises(ValueError, match="different numbers"):
-        Scene(figure, positions=[0, 1, 1])
+    with pytest.raises(
+        ValueError, match=r"frame at 3 changes \['dots', 'path'\], but traces are \['cloud'\]"
+    ):
+        Scene({"cloud": {}}, {}, [Frame(3, {"path": {}, "dots": {}, "cloud": {}, "layout": {}})])
+    with pytest.raises(ValueError, match=r"different places.*\[0, 1, 1\]"):
+        Scene({}, {}, [Frame(0), Frame(1), Frame(1)])
     with pytest.raises(ValueError, match="at least one"):
-        Scene(figure, positions=[])
+        Scene({}, {}, [])
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Scene(figure).digits = 3
+        Scene({}, {}).digits = 3
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Frame().sentence = "other"
 
 
 def test_positions_may_fall_and_may_be_real():
-    scene = Scene({"data": []}, positions=np.array([1.0, 0.5, 0.25]))
+    scene = Scene({}, {}, [Frame(at) for at in np.array([1.0, 0.5, 0.25])])
     assert [scene.nearest(v) for v in (9, 0.5, 0.3, 0)] == [0, 1, 2, 2]
+    assert all(type(at) is float for at in scene.positions)
+    assert [frame["at"] for frame in json.loads(scene.to_json())["frames"]] == [1.0, 0.5, 0.25]
 
 
-def test_a_plotly_figure_is_a_figure_too():
+def test_plotly_objects_are_traces_and_layouts_too():
     graph_objects = pytest.importorskip("plotly.graph_objects")
     figure = graph_objects.Figure(graph_objects.Heatmap(z=np.eye(3)), layout_title_text="eye")
-    sent = json.loads(Scene(figure).to_json())
-    assert sent["data"][0]["z"]["shape"] == "3, 3" and sent["layout"]["title"]["text"] == "eye"
+    sent = json.loads(Scene({"eye": figure.data[0]}, figure.layout).to_json())
+    assert sent["traces"]["eye"]["z"]["shape"] == "3, 3" and sent["layout"]["title"]["text"] == "eye"
     assert "template" not in sent["layout"]
+
+
+def test_a_choice_takes_numbers_and_words_and_tells_them_from_truth_values():
+    class Chosen(Explorer):
+        title = "Chosen"
+        label = Choice(3, ["any", *range(10)])
+        width = Choice(0.5, [0.5, 1.0])
+
+        def scene(self, *, label, width):
+            return Scene({}, {}, [Frame(numbers={"label": label, "width": width})])
+
+    explorer = Chosen(label="any")
+    explorer.label = np.int64(7)
+    assert explorer.label == 7 and type(explorer.label) is int and explorer.numbers["label"] == "7"
+    explorer.width = 1
+    assert type(explorer.width) is float
+    for wrong in ("7", 10, True, None, [7]):
+        with pytest.raises(traitlets.TraitError, match=r"Chosen\.label = .*: expected one of \['any', 0, 1"):
+            explorer.label = wrong
+    json.dumps([control.spec() for control in Chosen.controls.values()])
 
 
 def test_what_travels_is_small_and_exact():
@@ -230,8 +261,8 @@ def test_what_travels_is_small_and_exact():
     assert decoded(packed(torch.tensor([1.5, torch.inf], dtype=torch.float64))).tolist() == [1.5, np.inf]
     assert packed({"a": (1, float("nan"), np.float32(0.5))}) == {"a": [1, None, 0.5]}
     assert packed(np.array(["x", "y"])) == ["x", "y"] and packed(np.array(2.0)) == 2.0
-    frames = [{0: {"y": np.random.default_rng(0).normal(size=300)}} for _ in range(1000)]
-    assert len(Scene({"data": [{}]}, positions=range(1000), frames=frames).to_json()) < 2e6
+    y = np.random.default_rng(0).normal(size=300)
+    assert len(Scene({"wave": {}}, {}, [Frame(n, {"wave": {"y": y}}) for n in range(1000)]).to_json()) < 2e6
 
 
 @pytest.mark.parametrize(
@@ -251,9 +282,10 @@ def test_to_html_writes_one_page_that_needs_nothing_else(tmp_path):
     assert state["_spec"]["live"] == ["n", "sign", "even"] and len(state["_scenes"]) == 6
     by_value = {(s["_answered"]["sign"], s["_answered"]["even"]): s for s in state["_scenes"]}
     here, there = (whole(by_value[key]["_scene"], state, rows) for key in [("plus", False), ("minus", True)])
-    assert here.keys() == sent(explorer).keys() and here["numbers"] == sent(explorer)["numbers"]
-    np.testing.assert_allclose(here["frames"][1]["0"]["y"], np.linspace(-1, 1, 11), atol=1e-3)
-    assert there["numbers"][1] == {"f(0.5)": "-0.25", "terms": "2"}
+    assert here.keys() == sent(explorer).keys()
+    assert [f["numbers"] for f in here["frames"]] == [f["numbers"] for f in sent(explorer)["frames"]]
+    np.testing.assert_allclose(here["frames"][1]["changes"]["power"]["y"], np.linspace(-1, 1, 11), atol=1e-3)
+    assert there["frames"][1]["numbers"] == {"f(0.5)": "-0.25", "terms": "2"}
     assert by_value["wrong", True]["_error"] == "ValueError: neither plus nor minus"
     assert "Warning: few" in page  # the words, where no script runs
 
@@ -274,7 +306,7 @@ def test_a_slow_page_shows_progress_and_a_quick_one_nothing(tmp_path, monkeypatc
 
     Powers(N=2).to_html(tmp_path / "page.html", precompute=["even"])
     assert capfd.readouterr().err == ""
-    monkeypatch.setattr(core, "tqdm", bar)
+    monkeypatch.setattr(page, "tqdm", bar)
     Powers(N=2).to_html(tmp_path / "page.html", precompute=["sign", "even"])
     counted = []
     Powers(N=2).to_fragment(["even"], each=lambda: counted.append(1))  # the caller has a bar of its own
