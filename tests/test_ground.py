@@ -1,6 +1,7 @@
 """The ground the package stands on: light imports, layers, size, documentation, and one lock that fits."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -15,19 +16,26 @@ from packaging.utils import canonicalize_name
 
 PACKAGE = ROOT / "diffusion_lab"
 MATHS = "gaussian schedules forward views exact elbo steps samplers".split()
-# Each floor stands on the ones before it and knows nothing of those after.
-ABOVE = "sde sde_samplers likelihood guidance data unet recipe checkpoints training metrics".split()
-ABOVE += "pretrained features replay explorers exercises export __main__".split()
-FLOORS = ["checks", *MATHS, *ABOVE]
+# Each module stands on the ones before it and knows nothing of those after.
+ORDER = re.search(r"```order\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL)[1].split()
 LIGHT = [*MATHS, *"sde sde_samplers likelihood guidance data unet training metrics features".split()]
+WIDGETS = ["ipywidgets", "anywidget", "plotly", "traitlets"]
 HEAVY = ["matplotlib", "plotly", "ipywidgets", "anywidget", "scipy", "pandas", "sklearn", "IPython"]
 LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 1000, 0.3, 2_000_000
 
 
+def place(name: str) -> str | None:
+    """The entry of ORDER that a dotted name without diffusion_lab belongs to: the longest that fits."""
+    fits = [entry for entry in ORDER if f"{name}.".startswith(f"{entry}.")]
+    return max(fits, key=len, default=None)
+
+
 def sources():
-    """(floor, path) of every module in the package."""
-    found = [(p.relative_to(PACKAGE).parts[0].removesuffix(".py"), p) for p in sorted(PACKAGE.rglob("*.py"))]
-    return [(floor, path) for floor, path in found if floor != "__init__"]
+    """(dotted name, path) of every module in the package but the first."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts != ("__init__",):
+            yield ".".join(parts).removesuffix(".__init__"), path
 
 
 def imports(path):
@@ -66,25 +74,53 @@ print(time.process_time() - start, *sorted(set({HEAVY}) & set(sys.modules)))
     pytest.fail(f"diffusion_lab adds {min(seconds):.2f} s to `import torch`; {LIMIT_IMPORT_S} s are allowed")
 
 
-def test_imports_only_from_floors_below():
-    for floor, path in sources():
-        above = FLOORS[FLOORS.index(floor) + 1 :] if floor in FLOORS else []
-        wrong = [
-            name for name in imports(path) if any(f"{name}.".startswith(f"diffusion_lab.{a}.") for a in above)
-        ]
-        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+def test_every_module_imports_only_from_those_before_it():
+    """So there is no circle either. Of a room that ORDER names as a whole, no file imports another."""
+    for name, path in sources():
+        here = ORDER.index(place(name))
+        for imported in imports(path):
+            if imported.startswith("diffusion_lab."):
+                there = place(imported.removeprefix("diffusion_lab."))
+                room = path.name == "__init__.py" and place(name) == name == there
+                assert ORDER.index(there) < here or room, f"{path.relative_to(ROOT)} imports {imported}"
 
 
-def test_every_module_has_a_floor():
-    homeless = {floor for floor, _ in sources()} - set(FLOORS)
-    assert not homeless, f"say in FLOORS what {homeless} may import"
+def test_every_module_has_its_place():
+    """And every place its module."""
+    names = dict(sources())
+    assert not [name for name in names if place(name) is None], "say in CONTRIBUTING.md what they may import"
+    assert not [entry for entry in ORDER if entry not in names and entry != "explorers"]
 
 
-def test_only_the_explorers_know_widgets():
-    widgets = {"ipywidgets", "anywidget", "plotly", "traitlets"}
-    wrong = [(floor, n) for floor, p in sources() if floor != "explorers" for n in imports(p)]
-    wrong = [(floor, name) for floor, name in wrong if name.split(".")[0] in widgets]
+def test_only_engine_and_explorers_know_widgets():
+    wrong = [
+        (name, imported)
+        for name, path in sources()
+        for imported in imports(path)
+        if imported.split(".")[0] in WIDGETS and name.split(".")[0] not in ("engine", "explorers")
+    ]
     assert not wrong, wrong
+
+
+def test_experiments_are_free_of_widgets_when_they_run():
+    modules = [name for name, _ in sources() if name.split(".")[0] in ("experiments", "drawing")]
+    code = f"import sys\nfor name in {modules}: __import__('diffusion_lab.' + name)\n"
+    code += f"print(*sorted(set({WIDGETS}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stdout.split(), done.stderr or done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_import_nothing_from_explorers_but_explorers(path):
+    code = "\n".join(
+        "".join(cell["source"])
+        for cell in json.loads(path.read_text("utf-8"))["cells"]
+        if cell["cell_type"] == "code"
+    )
+    deep = re.findall(r"(?:from|import) diffusion_lab\.explorers\.\S*.*|from diffusion_lab\.engine.*", code)
+    assert not deep, deep
+    for names in re.findall(r"from diffusion_lab\.explorers import (.*)", code):
+        assert all(name.strip()[0].isupper() for name in names.split(",")), names
 
 
 # size and documentation
@@ -105,7 +141,7 @@ def code_lines(path):
 
 
 def test_the_maths_is_small():
-    sizes = {path.name: code_lines(path) for floor, path in sources() if floor in ["checks", *MATHS]}
+    sizes = {path.name: code_lines(path) for name, path in sources() if name in ["checks", *MATHS]}
     print(sum(sizes.values()), sizes)
     assert set(MATHS) <= {name.removesuffix(".py") for name in sizes}
     assert sum(sizes.values()) <= LIMIT_LINES, sizes
@@ -118,6 +154,13 @@ def test_everything_public_is_documented(name):
     public = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name[0] != "_"]
     missing = [n.name for n in public if not ast.get_docstring(n)]
     assert not missing, f"without docstring in {name}.py: {missing}"
+
+
+def test_no_file_is_long():
+    """Every module is read in one sitting."""
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js"), *PACKAGE.rglob("*.css")]
+    long = {str(p.relative_to(ROOT)): n for p in files if (n := len(p.read_text("utf-8").splitlines())) > 300}
+    assert not long, long
 
 
 def test_weights_are_small():
