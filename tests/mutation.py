@@ -57,8 +57,9 @@ def groups(tree: Path) -> dict[str, list[Path]]:
     """The files of each group."""
     package = tree / "diffusion_lab"
     python = [p for p in package.glob("*.py") if p.name not in ("__init__.py", "__main__.py", "export.py")]
-    explorers = [p for p in (package / "explorers").glob("*.py") if p.name != "__init__.py"]
-    return {"maths": python, "explorers": explorers, "javascript": list((package / "explorers").glob("*.js"))}
+    rooms = (package / room for room in ("explorers", "experiments", "engine"))
+    explorers = [p for room in rooms for p in room.glob("*.py") if p.name != "__init__.py"]
+    return {"maths": python, "explorers": explorers, "javascript": list(package.glob("e*/**/*.js"))}
 
 
 def places(path: Path) -> list[tuple[int, int, int, str]]:
@@ -140,7 +141,8 @@ def runs(tree: Path, group: str, path: Path) -> list[tuple[str, list[str]]]:
     unit = ["-m", "not browser", *(str(t.relative_to(tree)) for t in names)]
     books = [p for p in sorted((tree / "notebooks").glob("*.ipynb")) if known(p.read_text("utf-8"))]
     nbval = ["-p", "tests.nbtools", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=600"]
-    browser = ["-m", "browser", "tests/browser/test_core.py", "tests/browser/test_every_explorer.py"]
+    browser = ["-m", "browser", "tests/browser/test_modules.py", "tests/browser/test_core.py"]
+    browser += ["tests/browser/test_every_explorer.py"]
     browser += ["tests/browser/test_drawing_points.py", "tests/browser/test_site.py"]
     found = [("unit tests", unit)] if names else []
     if group != "javascript":
