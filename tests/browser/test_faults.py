@@ -174,6 +174,30 @@ def test_on_a_projector(alone):
     assert bottom["y"] + bottom["height"] - top["y"] <= 720
 
 
+OVERLAPS = """node => {
+    const words = [...node.querySelectorAll(".plot text")].filter((text) => text.textContent.trim())
+        .map((text) => [text.textContent, text.getBoundingClientRect()]);
+    return words.flatMap(([said, a], i) => words.slice(i + 1).filter(([, b]) =>
+        Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 &&
+        Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3).map(([other]) => `${said} | ${other}`));
+}"""
+
+
+def test_no_words_lie_on_others(alone):
+    """At both ends of the main slider and where the explorer opens."""
+    page, root = alone
+    settled(root)
+    assert root.evaluate(OVERLAPS) == []
+    main = root.locator(".main input[type=range]")
+    here = main.input_value()
+    for key in ("Home", "End"):
+        main.press(key)
+        settled(root)
+        assert root.evaluate(OVERLAPS) == [], key
+    main.evaluate("(node, k) => { node.value = k; node.oninput() }", here)
+    settled(root)
+
+
 def test_at_200_percent(alone):
     """On half as wide a page nothing is cut off, and the figure scrolls."""
     page, root = alone
