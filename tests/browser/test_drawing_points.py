@@ -121,6 +121,10 @@ def test_by_keyboard(root):
     page.mouse.click(*spot(root, x, y))
     press(root, "Delete")
     assert said(root) == "the last point stays" and len(points(root)) == 1
+    press(root, "Enter")
+    assert said(root) == "picked up" and len(points(root)) == 1
+    press(root, "Enter")
+    assert said(root) == "put down"
     assert len(set(pictures)) == len(pictures)
 
 
