@@ -1,5 +1,6 @@
 """How near to noise a schedule ends: the prior term of the ELBO."""
 
+import functools
 import math
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from ..forward import q_marginal
 from ..gaussian import Gaussian, kl
 from ..schedules import NoiseSchedule
+from .stored import digits
 
 NOT_NOISE = 0.05  # √ᾱ_T above which the sampler's start, pure noise, is visibly not what training ended with
 
@@ -18,3 +20,9 @@ def prior_bits(typical: torch.Tensor, schedule: NoiseSchedule) -> float:
     """
     nats = kl(q_marginal(typical, schedule.T, schedule), Gaussian(typical.new_zeros(()), 1.0))
     return nats.item() / (typical.numel() * math.log(2))
+
+
+@functools.cache
+def typical_digit() -> torch.Tensor:
+    """The training digits' root mean square, pixel by pixel: [1, 1, 8, 8], float64."""
+    return digits("train")[0].double().square().mean(0, keepdim=True).sqrt()

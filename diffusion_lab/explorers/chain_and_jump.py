@@ -5,49 +5,17 @@ import functools
 import numpy as np
 import torch
 
-from .. import data, schedules
-from ..exact import GaussianMixture
-from ..forward import q_chain, q_marginal, q_sample
-from ..gaussian import Gaussian, kl
-from .core import PALETTE, Choice, Explorer, Scene, Slider, text
-from .figures import DENSITY, cloud, colored, framed, grid, image, layout, on, panel, plane, title
+from .. import drawing as draw
+from ..data import toy_mixture
+from ..drawing import PALETTE
+from ..engine import Choice, Explorer, Frame, Scene, Slider, listing, text
+from ..experiments.chains import DRAWS, both_ways, measured, one_dimensional
+from ..experiments.stored import HUNDRED, hundred_steps
 
 T = 100
-# All three end in noise. The usual linear β belong to T = 1000: ten times larger, they fit 100 steps
-SCHEDULES = dict(cosine={}, sigmoid={}, linear=dict(beta_1=0.001, beta_T=0.2))
-# The lines that draw x_0, as the student sees them
-DRAWS = {
-    "1-D mixture": "x0 = chain_and_jump.one_dimensional().sample(4000, generator)",
-    "2-D mixture": "x0 = data.toy_mixture().sample(4000, generator)",
-    "2-D moons": "x0 = data.moons(4000, generator).double()",
-    "digit": "x0 = data.digits()[0][[10]].double().expand(200, 1, 8, 8)    # 200 walks of one digit",
-}
-CHAIN, JUMP, PATH, EXACT = (PALETTE[c] for c in ("blue", "green", "vermillion", "orange"))
-LIMIT, FINE, BINS, PLANE, N_SHOWN, N_PATHS = 3.0, 151, 75, 2.5, 400, 2
-HALVES = [(0.0, 0.48), (0.52, 1.0)]
-
-
-def one_dimensional() -> GaussianMixture:
-    """Three Gaussians on a line, of different place, width and weight: those of notebook 02."""
-    means = torch.tensor([[-0.8], [0.1], [0.8]], dtype=torch.float64)
-    return GaussianMixture(means, stds=[0.12, 0.12, 0.2], weights=[0.5, 0.2, 0.3])
-
-
-@functools.cache
-def schedule_of(name: str):
-    """The schedule behind each choice: T = 100 steps from data to noise."""
-    return schedules.SCHEDULES[name](T=T, **SCHEDULES[name])
-
-
-def draw(source: str, generator) -> torch.Tensor:
-    """x_0 of each choice of data, float64 (the same lines as in DRAWS)."""
-    if source == "1-D mixture":
-        return one_dimensional().sample(4000, generator)
-    if source == "2-D mixture":
-        return data.toy_mixture().sample(4000, generator)
-    if source == "2-D moons":
-        return data.moons(4000, generator).double()
-    return data.digits()[0][[10]].double().expand(200, 1, 8, 8)
+WAYS = {"chain": PALETTE["blue"], "jump": PALETTE["green"]}
+LIMIT, BINS, PLANE, N_SHOWN, N_PATHS = 3.0, 75, 2.5, 400, 2
+LINE, (TICKS, POINTS) = np.linspace(-LIMIT, LIMIT, 151), draw.grid(PLANE, 33)
 
 
 class ChainAndJump(Explorer):
@@ -60,75 +28,38 @@ class ChainAndJump(Explorer):
     """
 
     title = "Chain and jump: t small steps, or one large"
-    portable = ("source", "name")
+    portable = ("source", "schedule")
     source = Choice("1-D mixture", list(DRAWS), label="data")
-    name = Choice("cosine", list(SCHEDULES), label="schedule")
+    schedule = Choice("cosine", list(HUNDRED))
     seed = Slider(0, 0, 99)
     t = Slider(40, 0, T, main=True)
 
-    def scene(self, *, source, name, seed):
-        schedule, generator = schedule_of(name), torch.Generator().manual_seed(seed)
-        x0 = draw(source, generator)
-        chain = q_chain(x0, schedule, generator)
-        noise = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)  # one ε for all t
-        times = torch.arange(T + 1)
-        x0_at = x0.expand(T + 1, *x0.shape)  # a batch of times, each with all the data
-        jump = q_sample(x0_at, times, schedule, noise.expand_as(x0_at))
-        mean = q_marginal(x0_at, times, schedule).mean
-        left = (chain * x0).flatten(1).sum(1) / x0.square().sum()
-        spread = (chain - mean).flatten(1).square().mean(1).sqrt()
-        far = [divergence(x - mean, schedule) for x in (jump, chain)]
-        numbers = []
-        for t in range(T + 1):
-            kls = [text(each[t - 1].item(), 2) if t else "none" for each in far]
-            row = {"jump: √ᾱ_t": schedule.signal[t].item(), "jump: σ_t": schedule.sigma[t].item()}
-            row |= {"jump: KL to q": kls[0], "chain: signal": left[t].item()}
-            numbers.append(row | {"chain: noise": spread[t].item(), "chain: KL to q": kls[1]})
-        drawn = {"1-D mixture": draw_line, "digit": draw_digit}.get(source, draw_plane)
-        figure, frames = drawn(source, name, chain, jump)
-        return Scene(
-            figure=figure,
-            positions=range(T + 1),
-            frames=frames,
-            numbers=numbers,
-            sentences=[says(source, t, schedule.signal[t].item()) for t in range(T + 1)],
-            code=[self.lines(source, name, seed, t) for t in range(T + 1)],
-            alt=[
-                f"Left, x_t after {t} steps of the chain; beside it, x_t after one jump."
-                for t in range(T + 1)
-            ],
-            digits=3,
-        )
-
-    @staticmethod
-    def lines(source, name, seed, t):
-        own = "from diffusion_lab.explorers import chain_and_jump\n" if source == "1-D mixture" else ""
-        package = "forward, schedules" if own else "data, forward, schedules"
-        settings = "".join(f", {key}={value}" for key, value in SCHEDULES[name].items())
-        return "\n".join(
-            [
-                "import torch",
-                f"from diffusion_lab import {package}",
-                own,
-                f"schedule = schedules.{name}(T={T}{settings})",
-                f"generator = torch.Generator().manual_seed({seed})",
-                DRAWS[source],
-                "chain = forward.q_chain(x0, schedule, generator)    # x_0, x_1, …, x_T",
-                "noise = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)",
-                f"jump = forward.q_sample(x0, {t}, schedule, noise)",
-                f"chain[{t}], jump    # other points, the same distribution",
-            ]
-        )
+    def scene(self, *, source, schedule, seed):
+        told = dict(source=source, schedule=schedule, seed=seed)
+        table, x0, *pair = both_ways(**told, times=range(T + 1))
+        found = measured(table, x0, *pair)
+        drawn = {"1-D mixture": in_bars, "digit": as_images}.get(source, on_plane)
+        traces, axes, changed = drawn(source, schedule, dict(zip(WAYS, pair, strict=True)))
+        frames = [
+            Frame(
+                t,
+                changed(t),
+                count(t, table, found),
+                says(source, t, table.signal[t].item()),
+                code=listing(both_ways, f"chain[{t}], jump[0]  # other points, one law", **told, times=[t]),
+                alt=f"Left, x_t after {t} steps of the chain; beside it, x_t after one jump.",
+            )
+            for t in range(T + 1)
+        ]
+        return Scene(traces, axes, frames, digits=3)
 
 
-def divergence(off: torch.Tensor, schedule) -> torch.Tensor:
-    """KL(N(m, s²) ‖ q(x_t|x_0)) in nats per coordinate for t = 1…T: [T].
-
-    off [T + 1, …] is what x_t is off q's mean, and m, s² are its moments at t.
-    """
-    off, variance = off[1:].flatten(1), schedule.sigma[1:, None] ** 2
-    found = Gaussian(off.mean(1, keepdim=True), off.var(1, correction=0, keepdim=True))
-    return kl(found, Gaussian(torch.zeros_like(variance), variance))
+def count(t: int, table, found: dict) -> dict:
+    """The numbers at t."""
+    jump_kl, chain_kl = (text(found[way][t], 2) if t else "none" for way in ("jump", "chain"))
+    row = {"jump: √ᾱ_t": table.signal[t].item(), "jump: σ_t": table.sigma[t].item(), "jump: KL to q": jump_kl}
+    row |= {f"chain: {name}": found[name][t].item() for name in ("signal", "noise")}
+    return row | {"chain: KL to q": chain_kl}
 
 
 def says(source: str, t: int, signal: float) -> str:
@@ -149,111 +80,84 @@ def says(source: str, t: int, signal: float) -> str:
     return f"{t} step{'s' * (t > 1)}, or one jump: {same}. The data is {state}.{left}"
 
 
-def draw_line(source, name, chain, jump):
+def in_bars(source, schedule, pair):
     """Histograms of both over the exact density; then two points on their way."""
-    edges, x = np.linspace(-LIMIT, LIMIT, BINS + 1), np.linspace(-LIMIT, LIMIT, FINE)
-    line = dict(type="scatter", mode="lines", x=x, line=dict(color=EXACT, width=2.5), hoverinfo="skip")
-    bars = dict(type="bar", x=(edges[1:] + edges[:-1]) / 2, width=2 * LIMIT / BINS, hoverinfo="skip")
-    marker = dict(size=9, line=dict(width=1.5, color="white"))
-    traces = [bars | dict(marker=dict(color=c)) | on(n) for n, c in ((1, CHAIN), (2, JUMP))]
-    traces += [line | on(1), line | on(2)]
-    for series, color in ((chain, CHAIN), (jump, JUMP)):
-        paths = torch.cat([series[:, :N_PATHS, 0], torch.full((1, N_PATHS), torch.nan)]).T.reshape(-1)
-        times = np.tile(np.r_[0.0 : T + 1, np.nan], N_PATHS)
-        style = dict(type="scatter", mode="lines", line=dict(color=color, width=1.5), hoverinfo="skip")
-        traces.append(dict(x=times, y=paths, **style, **on(3)))
-    for color in (CHAIN, JUMP):
-        traces.append(
-            dict(type="scatter", mode="markers", marker=marker | dict(color=color), hoverinfo="skip", **on(3))
-        )
-    frames = []
-    for t in range(T + 1):
-        density = line_densities(name)[t]
-        heights = [np.histogram(s[t], BINS, (-LIMIT, LIMIT), density=True)[0] for s in (chain, jump)]
-        here = [{"x": [t] * N_PATHS, "y": s[t, :N_PATHS, 0]} for s in (chain, jump)]
-        lines = {2: {"y": density}, 3: {"y": density}, 6: here[0], 7: here[1]}
-        up = {"range": [0, 1.25 * density.max().item()]}
-        frames.append(
-            {0: {"y": heights[0]}, 1: {"y": heights[1]}, "layout": {"yaxis": up, "yaxis2": up}} | lines
-        )
-    axis = dict(range=[-LIMIT, LIMIT], title=title("x_t"), zeroline=False)
-    up = dict(zeroline=False, nticks=5)
-    names = [colored(CHAIN, "the chain's x_t"), colored(JUMP, "the jump's x_t")]
+    edges, traces = np.linspace(-LIMIT, LIMIT, BINS + 1), {}
+    for n, (way, x) in enumerate(pair.items(), 1):
+        paths = draw.trails(torch.stack([torch.arange(T + 1.0).expand(N_PATHS, -1).T, x[:, :N_PATHS, 0]], 2))
+        traces[f"{way}: bars"] = draw.bars(WAYS[way], 2 * LIMIT / BINS, n, x=(edges[1:] + edges[:-1]) / 2)
+        traces[f"{way}: q_t"] = draw.curve(PALETTE["orange"], 2.5, n, x=LINE)
+        traces[f"{way}: paths"] = draw.curve(WAYS[way], 1.5, 3, **paths)
+    traces |= {f"{way}: here": draw.dots(WAYS[way], 3) for way in pair}
+
+    def changed(t: int) -> dict:
+        exact, changes = line_densities(schedule)[t], {}
+        for way, x in pair.items():
+            heights = np.histogram(x[t], BINS, (-LIMIT, LIMIT), density=True)[0]
+            changes |= {f"{way}: bars": {"y": heights}, f"{way}: q_t": {"y": exact}}
+            changes[f"{way}: here"] = {"x": [t] * N_PATHS, "y": x[t, :N_PATHS, 0]}
+        up = {"range": [0, 1.25 * exact.max().item()]}
+        return changes | {"layout": {"yaxis": up, "yaxis2": up}}
+
+    below, up = draw.axis("x_t", range=[-LIMIT, LIMIT]), dict(zeroline=False, nticks=5)
     ways = dict(
-        xaxis=dict(title=title("t"), range=[-4, T + 4], zeroline=False),
-        yaxis=axis | dict(title=None, dtick=1, range=[-3.2, 3.2]),
+        xaxis=draw.axis("t", range=[-4, T + 4]), yaxis=dict(range=[-3.2, 3.2], zeroline=False, dtick=1)
     )
     panels = [
-        panel(1, (0, 0.3), (0, 1), names[0], axis, up),
-        panel(2, (0.345, 0.645), (0, 1), names[1], axis, up),
-        panel(3, (0.7, 1), (0, 1), "two points on both ways", **ways),
+        draw.panel(1, (0, 0.3), (0, 1), draw.colored(WAYS["chain"], "the chain's x_t"), below, up),
+        draw.panel(2, (0.345, 0.645), (0, 1), draw.colored(WAYS["jump"], "the jump's x_t"), below, up),
+        draw.panel(3, (0.7, 1), (0, 1), "two points on both ways", **ways),
     ]
-    note = dict(
-        xref="paper", yref="paper", x=0.3, y=0.98, xanchor="right", showarrow=False, font=dict(size=13)
-    )
-    panels[0]["annotations"].append(note | dict(text=colored(EXACT, "exact density q_t")))
-    return {
-        "data": traces,
-        "layout": layout(*panels, height=310, margin=dict(l=36, r=20, t=28, b=44)),
-    }, frames
+    exact = draw.colored(PALETTE["orange"], "exact density q_t")
+    panels[0]["annotations"].append(draw.note(exact, 0.3, 0.98, xanchor="right"))
+    return traces, draw.layout(*panels, height=310, margin=dict(l=36, r=20, t=28, b=44)), changed
 
 
 @functools.cache
-def line_densities(name: str) -> list:
-    """The exact density of x_t along the line at every t: T + 1 times [FINE]."""
-    x = torch.linspace(-LIMIT, LIMIT, FINE, dtype=torch.float64)[:, None]
-    return [one_dimensional().noised(t, schedule_of(name)).log_prob(x).exp() for t in range(T + 1)]
+def line_densities(schedule: str) -> list:
+    """The exact density of x_t along the line at every t: T + 1 times [151]."""
+    noised = [one_dimensional().noised(t, hundred_steps(schedule)) for t in range(T + 1)]
+    return [mixture.log_prob(torch.from_numpy(LINE)[:, None]).exp() for mixture in noised]
 
 
-def draw_plane(source, name, chain, jump):
+def on_plane(source, schedule, pair):
     """Both clouds, over the exact density if there is one, with two points' paths so far."""
-    ticks, _ = grid(PLANE, 33)
-    exact = source == "2-D mixture"
-    colors = ("white", "white") if exact else (CHAIN, JUMP)
-    path = dict(type="scatter", mode="lines+markers", hoverinfo="skip", line=dict(color=PATH, width=2))
-    traces, pair = [], (chain, jump)
-    for n, series in enumerate(pair, 1):
-        below = dict(type="heatmap", x=ticks, y=ticks, visible=exact, **DENSITY, **on(n))
-        ends = dict(size=[0] * N_PATHS, color=PATH, line=dict(width=0))
-        traces += [
-            below,
-            cloud(series[0, :N_SHOWN], n, colors[n - 1], size=3),
-            path | on(n) | dict(marker=ends),
-        ]
-    frames = []
-    for t in range(T + 1):
-        frames.append({})
-        for i, series in enumerate(pair):
-            x, trail = series[t, :N_SHOWN], trails(series[: t + 1, :N_PATHS])
-            size = np.tile(np.r_[np.zeros(t), 9, 0], N_PATHS)
-            if exact:
-                frames[t][3 * i] = {"z": densities(name)[t]}
-            frames[t][3 * i + 1] = {"x": x[:, 0], "y": x[:, 1]}
-            frames[t][3 * i + 2] = {"x": trail[:, 0], "y": trail[:, 1], "marker": dict(size=size)}
-    names = ["the chain's x_t, and two paths", "the jump's x_t, and two paths"]
-    panels = [panel(n, HALVES[n - 1], (0, 1), names[n - 1], **plane(PLANE, n)) for n in (1, 2)]
-    return {"data": traces, "layout": layout(*panels, height=400)}, frames
+    exact, red, traces = source == "2-D mixture", PALETTE["vermillion"], {}
+    for n, (way, x) in enumerate(pair.items(), 1):
+        ends = dict(size=[0] * N_PATHS, color=red, line=dict(width=0))
+        traces |= {f"{way}: q_t": draw.square(TICKS, n)} if exact else {}
+        traces[f"{way}: x_t"] = draw.cloud(x[0, :N_SHOWN], n, "white" if exact else WAYS[way], 3)
+        traces[f"{way}: paths"] = draw.curve(red, 2, n, mode="lines+markers", marker=ends)
 
+    def changed(t: int) -> dict:
+        size, changes = np.tile(np.r_[np.zeros(t), 9, 0], N_PATHS), {}
+        for way, x in pair.items():
+            changes[f"{way}: x_t"] = draw.xy(x[t, :N_SHOWN])
+            changes[f"{way}: paths"] = draw.trails(x[: t + 1, :N_PATHS]) | {"marker": dict(size=size)}
+            changes |= {f"{way}: q_t": {"z": plane_densities(schedule)[t]}} if exact else {}
+        return changes
 
-def trails(paths) -> torch.Tensor:
-    """Paths [t + 1, N, 2] one after the other, a gap (NaN) after each: [N (t + 2), 2]."""
-    return torch.cat([paths, torch.full_like(paths[:1], torch.nan)]).transpose(0, 1).reshape(-1, 2)
+    halves = zip((1, 2), pair, draw.columns(1, 1, gap=0.04), strict=True)
+    panels = [
+        draw.panel(n, x, (0, 1), f"the {way}'s x_t, and two paths", **draw.plane(PLANE, n))
+        for n, way, x in halves
+    ]
+    return traces, draw.layout(*panels, height=400), changed
 
 
 @functools.cache
-def densities(name: str) -> list:
+def plane_densities(schedule: str) -> list:
     """The exact density of x_t on the plane at every t, 255 at its highest: T + 1 times [33, 33]."""
-    points, exact = torch.from_numpy(grid(PLANE, 33)[1]), data.toy_mixture()
-    logs = [exact.noised(t, schedule_of(name)).log_prob(points) for t in range(T + 1)]
-    return [(255 * (log - log.max()).exp()).reshape(33, 33).byte() for log in logs]
+    noised = [toy_mixture().noised(t, hundred_steps(schedule)) for t in range(T + 1)]
+    return [(255 * draw.density(mixture, POINTS)).astype(np.uint8) for mixture in noised]
 
 
-def draw_digit(source, name, chain, jump):
+def as_images(source, schedule, pair):
     """The digit, one of its walks, one of its jumps."""
-    thirds = [(0, 0.32), (0.34, 0.66), (0.68, 1)]
     names = ["x_0: the digit", "the chain's x_t: one walk", "the jump's x_t: one draw"]
-    traces = [image(chain[0, 0, 0], n, 1.5) for n in (1, 2, 3)]
-    frames = [{1: {"z": chain[t, 0, 0]}, 2: {"z": jump[t, 0, 0]}} for t in range(T + 1)]
-    panels = [panel(n, thirds[n - 1], (0, 1), names[n - 1], **framed(n, 8, 8)) for n in (1, 2, 3)]
+    digit = pair["chain"][0, 0, 0]
+    traces = {name: draw.image(digit, n, 1.5) for n, name in enumerate(("x_0", *pair), 1)}
+    thirds = zip((1, 2, 3), draw.columns(1, 1, 1, gap=0.02), names, strict=True)
+    panels = [draw.panel(n, x, (0, 1), name, **draw.framed(n, 8, 8)) for n, x, name in thirds]
     size = dict(height=310, margin=dict(l=4, r=4, t=28, b=12))
-    return {"data": traces, "layout": layout(*panels, **size)}, frames
+    return traces, draw.layout(*panels, **size), lambda t: {way: {"z": x[t, 0, 0]} for way, x in pair.items()}

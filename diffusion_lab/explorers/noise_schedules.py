@@ -1,28 +1,24 @@
-"""Noise schedules side by side: their tables, what they do to a digit and a cloud, how near to noise they
-end."""
-
-import functools
+"""Noise schedules side by side: their tables, what they do to digits, how near to noise they end."""
 
 import numpy as np
 import torch
 
-from .. import data
-from ..checks import noise_like
-from ..forward import q_marginal, q_sample
-from ..gaussian import Gaussian, kl
+from ..drawing import PALETTE, axis, behind, colored, curve, dots, framed, image, layout, panel, tiles
+from ..engine import Choice, Explorer, Frame, Scene, Slider, Toggle, listing
+from ..experiments.prior import NOT_NOISE, prior_bits, typical_digit
+from ..experiments.stored import digits
+from ..forward import q_sample
 from ..schedules import SCHEDULES, zero_terminal_snr
-from .core import PALETTE, Choice, Explorer, Scene, Slider, Toggle
-from .figures import LOG, cloud, colored, framed, image, layout, on, panel, plane, span, title
 
 COLORS = [PALETTE["blue"], PALETTE["vermillion"], PALETTE["green"]]
-NOT_NOISE = 0.05  # √ᾱ_T above which the sampler's start, pure noise, is visibly not what training ended with
+TABLES = dict(beta="β_t: variance added", alpha_bar="ᾱ_t: share of the data left", log_snr="log SNR (nats)")
 
 
 class NoiseSchedules(Explorer):
     """Up to three schedules at a time; the main slider is t.
 
-    Numbers for each: what is left of the data's amplitude at t and at the end (√ᾱ), and the prior term L_T
-    of the ELBO, the mean over the training digits in bits per dimension.
+    Numbers for each: what is left of the data's amplitude at t (√ᾱ_t), and the prior term L_T of the ELBO,
+    the mean over the training digits in bits per dimension.
     """
 
     title = "Noise schedules"
@@ -39,149 +35,78 @@ class NoiseSchedules(Explorer):
 
     def scene(self, *, first, second, third, T, beta_T, s, tau, zero_snr):
         names = [name for name in dict.fromkeys([first, second, third]) if name != "none"]
-        options = dict(
-            linear=dict(beta_T=beta_T), quadratic=dict(beta_T=beta_T), cosine=dict(s=s), sigmoid=dict(tau=tau)
-        )
-        schedules = {name: SCHEDULES[name](T, **options[name]) for name in names}
-        if zero_snr:
-            schedules = {name: zero_terminal_snr(schedule) for name, schedule in schedules.items()}
+        options = dict(linear=dict(beta_T=beta_T), cosine=dict(s=s), sigmoid=dict(tau=tau))
+        options["quadratic"] = options["linear"]
         times = np.unique(np.linspace(0, T, min(T, 200) + 1).round().astype(int)).tolist()
-
-        typical, digit, digit_noise, points, point_noise = examples()
-        ends = {name: schedule.signal[-1].item() for name, schedule in schedules.items()}
-        prior = {name: prior_bits(typical, schedule) for name, schedule in schedules.items()}
-
-        traces, frames = curves(schedules), [{} for _ in times]
-        for i, schedule in enumerate(schedules.values()):
-            here = len(traces)
-            traces += [image(digit[0, 0], 4 + 2 * i), cloud(points, 5 + 2 * i, COLORS[i], size=3)]
-            digit_t, points_t = (
-                q_sample(
-                    x.expand(len(times), *x.shape),
-                    torch.tensor(times),
-                    schedule,
-                    noise.expand(len(times), *x.shape),
-                )
-                for x, noise in ((digit[0, 0], digit_noise[0, 0]), (points, point_noise))
-            )
-            for frame, z, xy in zip(frames, digit_t, points_t, strict=True):
-                frame[here] = {"z": z}
-                frame[here + 1] = {"x": xy[:, 0], "y": xy[:, 1]}
-        for panel_number, table in enumerate(("beta", "alpha_bar", "log_snr")):
-            stacked = torch.stack([getattr(schedule, table) for schedule in schedules.values()])
-            for frame, t in zip(frames, times, strict=True):
-                frame[panel_number] = {"x": [t] * len(names), "y": finite(stacked[:, t])}
-
-        numbers = [{} for _ in times]
-        for name, schedule in schedules.items():
-            for row, t in zip(numbers, times, strict=True):
-                row[f"{name}: √ᾱ_t"] = schedule.signal[t].item()
-            for row in numbers:
-                row[f"{name}: √ᾱ_T"], row[f"{name}: L_T bits/dim"] = ends[name], prior[name]
-        loud = [f"{name} (√ᾱ_T = {end:.2g})" for name, end in ends.items() if end > NOT_NOISE]
-        return Scene(
-            figure={"data": traces, "layout": self.panels(T, schedules)},
-            positions=times,
-            frames=frames,
-            numbers=numbers,
-            sentences=[says(schedules, t) for t in times],
-            warning=f"The end is not noise: {', '.join(loud)}. A sampler starts from pure noise."
-            if loud
-            else "",
-            code=[self.lines(first, options[first], T, zero_snr, t) for t in times],
-            alt=f"β_t, ᾱ_t and log SNR of {', '.join(names)}; below, a digit and two moons noised by each.",
-            digits=3,
-        )
-
-    @staticmethod
-    def panels(T, schedules):
-        betas, log_snrs = ([getattr(s, table) for s in schedules.values()] for table in ("beta", "log_snr"))
-        per_step = LOG | dict(range=span(*betas, log=True))
-        axis = dict(title=title("t"), range=[-0.02 * T, 1.02 * T])
-        thirds = [(0.0, 0.28), (0.36, 0.64), (0.72, 1.0)]
-        rows = [
-            panel(1, thirds[0], (0.48, 1), "β_t: variance added", axis, per_step),
-            panel(2, thirds[1], (0.48, 1), "ᾱ_t: share of the data left", axis, dict(range=[-0.05, 1.05])),
-            panel(3, thirds[2], (0.48, 1), "log SNR (nats)", axis, dict(nticks=6, range=span(*log_snrs))),
-        ]
-        for i, name in enumerate(schedules):
-            left, right = thirds[i]
-            heading = colored(COLORS[i], f"{name}: x_t")
-            rows += [
-                panel(4 + 2 * i, (left, left + 0.135), (0, 0.28), **framed(4 + 2 * i, 8, 8)),
-                panel(5 + 2 * i, (right - 0.135, right), (0, 0.28), **plane(2.5, 5 + 2 * i, ticks=False)),
-                dict(annotations=panel(0, (left, right), (0, 0.28), heading)["annotations"]),
-            ]
-        return layout(*rows, height=420, margin=dict(l=48, r=20, t=28, b=12))
-
-    @staticmethod
-    def lines(name, options, T, zero_snr, t):
-        arguments = ", ".join(f"{key}={value:.4g}" for key, value in dict(T=T, **options).items())
-        return "\n".join(
-            [
-                "from diffusion_lab import data, forward, schedules",
-                "",
-                f"schedule = schedules.{name}({arguments})",
-                *(["schedule = schedules.zero_terminal_snr(schedule)"] if zero_snr else []),
-                "schedule.signal[-1]                              # √ᾱ_T: what is left at the end",
-                "images, labels = data.digits()",
-                f"x_t = forward.q_sample(images[:1], {t}, schedule)   # √ᾱ_t x_0 + √(1 − ᾱ_t) ε",
-            ]
-        )
-
-
-@functools.cache
-def examples():
-    """The digits' root mean square, pixel by pixel; a digit and a cloud, each with its noise for every t."""
-    generator = torch.Generator().manual_seed(0)
-    images, _ = data.digits()
-    points = data.moons(200, generator)
-    typical = images.double().square().mean(0, keepdim=True).sqrt()
-    return typical, images[:1], noise_like(images[:1], generator), points, noise_like(points, generator)
-
-
-def prior_bits(typical, schedule) -> float:
-    """L_T = KL(q(x_T|x_0) ‖ N(0, I)), the mean over the data, in bits per dimension.
-
-    It is quadratic in x_0: the mean over all images is its value at their root mean square `typical` [1,
-    *D].
-    """
-    nats = kl(q_marginal(typical, schedule.T, schedule), Gaussian(typical.new_zeros(()), 1.0))
-    return nats.item() / (typical.numel() * np.log(2))
-
-
-def finite(values) -> list:
-    """Infinite entries as None, which plotly leaves out."""
-    return [v if np.isfinite(v) else None for v in values.tolist()]
-
-
-def curves(schedules) -> list[dict]:
-    """Three traces of markers at the slider's t; then each schedule's β, ᾱ and log SNR."""
-    marker = dict(size=9, color=COLORS[: len(schedules)], line=dict(width=1.5, color="white"))
-    dots = [
-        dict(type="scatter", mode="markers", marker=marker, cliponaxis=False, hoverinfo="skip", **on(n))
-        for n in (1, 2, 3)
-    ]
-    lines = []
-    for color, (name, schedule) in zip(COLORS, schedules.items(), strict=False):
-        keep = np.unique(np.linspace(0, schedule.T, min(schedule.T, 400) + 1).round().astype(int))
-        for n, table in enumerate((schedule.beta, schedule.alpha_bar, schedule.log_snr), 1):
-            y = [v if n != 1 or v else None for v in finite(table[keep])]
-            lines.append(
-                dict(
-                    type="scatter",
-                    x=keep,
-                    y=y,
-                    mode="lines",
-                    name=name,
-                    line=dict(color=color, width=2, simplify=False),
-                    **on(n),
+        made = {name: noised(name, T, options[name], zero_snr, times) for name in names}
+        schedules, frames = {name: schedule for name, (schedule, _, _) in made.items()}, []
+        for k, t in enumerate(times):
+            changes = {f"x_t {name}": {"z": tiles(x_t[k], 2)} for name, (_, _, x_t) in made.items()}
+            numbers = {f"{name}: √ᾱ_t": schedule.signal[t].item() for name, schedule in schedules.items()}
+            numbers |= {f"{name}: L_T bits/dim": L_T for name, (_, L_T, _) in made.items()}
+            told = dict(name=first, T=T, options=options[first], zero_snr=zero_snr, times=[t])
+            code = listing(noised, "schedule.signal[-1], L_T, x_t[0]", **told)
+            alt = f"β_t, ᾱ_t and log SNR of {', '.join(names)}; below, two digits noised by each."
+            frames.append(
+                Frame(
+                    t, changes | marks(schedules, t), numbers, says(schedules, t), warns(schedules), code, alt
                 )
             )
-    return dots + lines
+        return Scene(curves(schedules), axes(T, schedules), frames, digits=3)
+
+
+def noised(name: str, T: int, options: dict, zero_snr: bool, times: list):
+    """A schedule; its prior term over the training digits; two of them at some times, with one noise."""
+    schedule = SCHEDULES[name](T, **options)
+    schedule = zero_terminal_snr(schedule) if zero_snr else schedule
+    L_T = prior_bits(typical_digit(), schedule)  # bits per dimension
+    x0 = digits("train")[0][:2].expand(len(times), 2, 1, 8, 8)  # the same two at every t
+    noise = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)).expand_as(x0)
+    x_t = q_sample(x0, times, schedule, noise)  # √ᾱ_t x_0 + √(1 − ᾱ_t) ε
+    return schedule, L_T, x_t
+
+
+def marks(schedules, t: int) -> dict:
+    """Where t is on each schedule's curves."""
+    x, tables = [t] * len(schedules), list(schedules.values())
+    return {f"{name} at t": {"x": x, "y": [getattr(s, name)[t].item() for s in tables]} for name in TABLES}
+
+
+def curves(schedules) -> dict:
+    """Marks at the slider's t; each schedule's β, ᾱ and log SNR; its digits."""
+    traces = {f"{table} at t": dots(COLORS[: len(schedules)], n) for n, table in enumerate(TABLES, 1)}
+    for i, (name, schedule) in enumerate(schedules.items()):
+        keep = torch.linspace(0, schedule.T, min(schedule.T, 400) + 1).round().long()
+        for n, table in enumerate(TABLES, 1):
+            y = getattr(schedule, table)[keep]
+            y = torch.where(keep == 0, torch.nan, y) if table == "beta" else y  # β_0 = 0 has no logarithm
+            traces[f"{table} {name}"] = curve(COLORS[i], n=n, x=keep, y=y)
+        traces[f"x_t {name}"] = image(None, 4 + i)
+    return traces
+
+
+def axes(T, schedules) -> dict:
+    """A row of curves over a row of digits."""
+    betas, _, log_snrs = ([getattr(s, table) for s in schedules.values()] for table in TABLES)
+    up = [axis("", *betas, log=True), dict(range=[-0.05, 1.05]), axis("", *log_snrs, nticks=6, zeroline=True)]
+    below, thirds, rows = axis("t", range=[-0.02 * T, 1.02 * T]), [(0, 0.28), (0.36, 0.64), (0.72, 1)], []
+    for n, heading in enumerate(TABLES.values()):
+        rows.append(panel(n + 1, thirds[n], (0.48, 1), heading, below, up[n]))
+    for n, name in enumerate(schedules):
+        heading = colored(COLORS[n], f"{name}: x_t")
+        rows.append(panel(n + 4, thirds[n], (0, 0.27), heading, **framed(n + 4, 8, 17)))
+    shapes = [behind(n + 4) for n in range(len(schedules))]
+    return layout(*rows, height=420, margin=dict(l=48, r=20, t=28, b=12), shapes=shapes)
 
 
 def says(schedules, t: int) -> str:
     """What to see at t: how much of the picture each schedule has left."""
     shares = [f"{name} keeps {schedule.alpha_bar[t].item():.0%}" for name, schedule in schedules.items()]
     return f"At t = {t} of the data's variance {', '.join(shares)}; the rest of x_t is noise."
+
+
+def warns(schedules) -> str:
+    """A word where too much of the data is left at the end."""
+    ends = {name: schedule.signal[-1].item() for name, schedule in schedules.items()}
+    loud = [f"{name} (√ᾱ_T = {end:.2g})" for name, end in ends.items() if end > NOT_NOISE]
+    return f"The end is not noise: {', '.join(loud)}. A sampler starts from pure noise." if loud else ""

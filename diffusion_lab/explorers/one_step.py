@@ -1,20 +1,17 @@
 """One step of denoising, three guesses at a digit: a network's, a perfect memory's and a Gaussian's."""
 
-import functools
-
 import numpy as np
-import torch
 
-from .. import data
-from ..exact import Empirical, GaussianMixture
-from ..forward import q_marginal, q_sample
-from .core import GREY, PALETTE, Choice, Explorer, Scene, Slider, Toggle, trained
-from .figures import LOG, colored, framed, image, layout, on, panel, title
+from ..drawing import GREY, PALETTE, axis, colored, columns, curve, dots, framed, image, layout, panel
+from ..engine import Choice, Explorer, Frame, Scene, Slider, Toggle, listing
+from ..experiments.one_step import GUESSES, guesses_at, likeliest, positions
+from ..experiments.stored import digits, trained
 
-GUESSES = ["network", "by heart", "Gaussian"]
 COLORS = dict(zip(GUESSES, (PALETTE[c] for c in ("blue", "vermillion", "green")), strict=True))
 SPLITS = {"held-out": "test", "training": "train"}
 FLOOR = 1e-5  # errors below it are drawn on the bottom line
+ERRORS = "[(guess - x0).square().mean().item() for guess in guesses]"  # where the code shown ends
+ALT = "Five images: x_t, three guesses at x_0, and x_0. Below, the guesses' errors over t."
 
 
 class OneStep(Explorer):
@@ -35,89 +32,24 @@ class OneStep(Explorer):
     t = Slider(196, 1, 1000, main=True)
 
     def scene(self, *, source, index, told, seed):
-        images, labels = digits(SPLITS[source])
-        truth, label = images[[index]], int(labels[index])
-        schedule, times = guessers(None)["network"].schedule, positions()
-        noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed))
-        all_t, x0 = torch.tensor(times), truth.expand(len(times), -1, -1, -1)
-        x_t = q_sample(x0, all_t, schedule, noise.expand_as(x0))  # all times in one batch
-        guesses = {who: guess(x_t, all_t).x0 for who, guess in guessers(label if told else None).items()}
-        errors = {who: (guess - truth).square().mean((1, 2, 3)).tolist() for who, guess in guesses.items()}
-
-        kept = memory(label if told else None)  # which training images the memory holds: [N]
-        heart, numbers, sentences = digits("train")[0][kept], [], []
-        for k, t in enumerate(times):
-            log_prob = q_marginal(heart, t, schedule).log_prob(x_t[k].expand_as(heart))
-            probability = log_prob.softmax(0)  # of each training image, given x_t: [N]
-            likeliest = int(kept[probability.argmax()])
+        given = dict(split=SPLITS[source], index=index, told=told, seed=seed)
+        times, schedule = positions(), trained("digits").schedule
+        x0, x_t, guesses = guesses_at(**given, times=times)
+        guesses = dict(zip(GUESSES, guesses, strict=True))
+        errors = {who: (guess - x0).square().mean((1, 2, 3)).tolist() for who, guess in guesses.items()}
+        label = digits(SPLITS[source])[1][index].item() if told else None
+        frames = []
+        for k, (t, (n, p)) in enumerate(zip(times, likeliest(x_t, label, times), strict=True)):
             row = {"t": t, "SNR": schedule.snr[t].item()}
             row |= {f"mse {who}": round(errors[who][k], 5) for who in GUESSES}
-            row |= {"likeliest training image": likeliest, "its probability": probability.max().item()}
-            numbers.append(row)
-            sentences.append(says(row, told, source == "training", likeliest == index))
-        figure, frames = draw(times, x_t, guesses, truth, errors, told)
-        return Scene(
-            figure=figure,
-            positions=times,
-            frames=frames,
-            numbers=numbers,
-            sentences=sentences,
-            code=[self.lines(SPLITS[source], index, told, seed, t) for t in times],
-            alt="Five images: x_t, three guesses at x_0, and x_0. Below, the guesses' errors over t.",
-            digits=3,
-        )
-
-    @staticmethod
-    def lines(split, index, told, seed, t):
-        return "\n".join(
-            [
-                "import torch",
-                "from diffusion_lab import data, exact, forward, pretrained",
-                "",
-                'model = pretrained.load("digits")',
-                "train, labels = data.digits()",
-                f'images, classes = data.digits("{split}")',
-                f"x0, label = images[[{index}]], int(classes[{index}])",
-                f"noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed({seed}))",
-                f"x_t = forward.q_sample(x0, {t}, model.schedule, noise)",
-                f"network = model.given({'label' if told else None})",
-                f"heart = exact.Empirical(train{'[labels == label]' if told else ''})",
-                f"gaussian = exact.GaussianMixture.fit(train, labels){'.given(label)' if told else ''}",
-                "denoisers = network, heart.denoiser(model.schedule), gaussian.denoiser(model.schedule)",
-                f"errors = [(denoise(x_t, {t}).x0 - x0).square().mean().item() for denoise in denoisers]",
-            ]
-        )
-
-
-digits = functools.cache(data.digits)
-
-
-@functools.cache
-def memory(label: int | None) -> torch.Tensor:
-    """The places of the training images of a class, or of all: [N]."""
-    labels = digits("train")[1]
-    return torch.arange(len(labels)) if label is None else (labels == label).nonzero()[:, 0]
-
-
-@functools.cache
-def guessers(label: int | None) -> dict:
-    """The three denoisers, told the class or (None) not."""
-    (images, labels), model = digits("train"), trained("digits")
-    gaussians = GaussianMixture.fit(images, labels)
-    gaussians = gaussians if label is None else gaussians.given(label)
-    by_heart = Empirical(images[memory(label)]).denoiser(model.schedule)
-    return dict(zip(GUESSES, (model.given(label), by_heart, gaussians.denoiser(model.schedule)), strict=True))
-
-
-@functools.cache
-def positions() -> list[int]:
-    """About 60 times from 1 to T, two thirds of them between an SNR of 100 and 0.1, evenly in its log."""
-    schedule = guessers(None)["network"].schedule
-    first, last = ((schedule.snr > snr).sum().item() for snr in (100, 0.1))
-    middle = torch.linspace(*schedule.log_snr[[first, last]].tolist(), 42, dtype=torch.float64)
-    middle = (schedule.log_snr[None] > middle[:, None]).sum(1)
-    parts = (np.geomspace(1, first, 11), middle.numpy(), np.linspace(last, schedule.T, 9))
-    return np.unique(np.concatenate(parts).round().astype(int)).tolist()
+            row |= {"likeliest training image": n, "its probability": p}
+            at = {"x": [t] * 3, "y": [max(errors[who][k], FLOOR) for who in GUESSES]}
+            changes = {who: {"z": guess[k, 0]} for who, guess in guesses.items()}
+            changes |= {"x_t": {"z": x_t[k, 0]}, "t": {"x": [t, t]}, "at t": at}
+            sentence = says(row, told, source == "training", n == index)
+            code = listing(guesses_at, ERRORS, **given, times=[t])
+            frames.append(Frame(t, changes, row, sentence, code=code, alt=ALT))
+        return Scene(traces(times, x0, errors), axes(times, told), frames, digits=3)
 
 
 def says(row: dict, told: bool, training: bool, itself: bool) -> str:
@@ -138,31 +70,21 @@ def says(row: dict, told: bool, training: bool, itself: bool) -> str:
     return f"By heart has decided for {which}: x_t looks more like that one than like x_0. {best}"
 
 
-def draw(times, x_t, guesses, truth, errors, told):
-    """Five images over one plot: the errors over t, with a marker at the present one."""
-    shown = [x_t, *guesses.values()]
-    traces = [image(x[0, 0], i + 1) for i, x in enumerate([*shown, truth])]
+def traces(times, x0, errors) -> dict:
+    """Five images; the errors over t, with marks at the present one."""
+    traces = {name: image(x0[0, 0], n) for n, name in enumerate(("x_t", *GUESSES, "x_0"), 1)}
     for who in GUESSES:
-        line = dict(mode="lines", line=dict(color=COLORS[who], width=2), hoverinfo="skip")
-        traces.append(dict(type="scatter", x=times, y=np.maximum(errors[who], FLOOR), **line, **on(6)))
-    traces.append(
-        dict(type="scatter", mode="lines", line=dict(color=GREY, width=1.5), hoverinfo="skip", **on(6))
-    )
-    dots = dict(size=9, color=list(COLORS.values()), line=dict(width=1.5, color="white"))
-    traces.append(dict(type="scatter", mode="markers", marker=dots, hoverinfo="skip", **on(6)))
-    frames = []
-    for k, t in enumerate(times):
-        frames.append({i: {"z": x[k, 0]} for i, x in enumerate(shown)})
-        frames[-1][8] = {"x": [t, t], "y": [FLOOR, 1]}
-        frames[-1][9] = {"x": [t] * 3, "y": [max(errors[who][k], FLOOR) for who in GUESSES]}
-    heads = ["x_t", "network", "by heart", "Gaussian" if told else "10 Gaussians"]
-    heads = [heads[0], *(colored(COLORS[who], head) for who, head in zip(GUESSES, heads[1:], strict=True))]
-    places = [(0.205 * i, 0.205 * i + 0.18) for i in range(5)]
-    panels = [
-        panel(i + 1, places[i], (0.55, 1), head, **framed(i + 1, 8, 8))
-        for i, head in enumerate([*heads, "x₀: the truth"])
-    ]
-    xaxis = dict(range=[-0.01 * times[-1], 1.01 * times[-1]], title=title("t"), zeroline=False)
-    yaxis = LOG | dict(range=[np.log10(FLOOR), 0])
-    panels.append(panel(6, (0, 1), (0, 0.42), "mean squared error against x₀", xaxis, yaxis))
-    return {"data": traces, "layout": layout(*panels, height=400)}, frames
+        traces[f"mse {who}"] = curve(COLORS[who], n=6, x=times, y=np.maximum(errors[who], FLOOR))
+    return traces | {"t": curve(GREY, 1.5, 6, y=[FLOOR, 1]), "at t": dots(list(COLORS.values()), 6)}
+
+
+def axes(times, told) -> dict:
+    """A row of images over one plot."""
+    heads = dict(zip(GUESSES, ("network", "by heart", "Gaussian" if told else "10 Gaussians"), strict=True))
+    heads = ["x_t", *(colored(COLORS[who], words) for who, words in heads.items()), "x_0: the truth"]
+    fifths = enumerate(zip(columns(1, 1, 1, 1, 1, gap=0.025), heads, strict=True), 1)
+    panels = [panel(n, x, (0.55, 1), words, **framed(n, 8, 8)) for n, (x, words) in fifths]
+    below = axis("t", range=[-0.01 * times[-1], 1.01 * times[-1]])
+    up = axis("", log=True, range=[np.log10(FLOOR), 0])
+    panels.append(panel(6, (0, 1), (0, 0.42), "mean squared error against x_0", below, up))
+    return layout(*panels, height=400)

@@ -1,0 +1,69 @@
+"""One step of denoising, three guesses at a digit: a network's, a perfect memory's and a Gaussian's."""
+
+import functools
+
+import numpy as np
+import torch
+
+from ..exact import Empirical, GaussianMixture
+from ..forward import q_marginal, q_sample
+from .stored import digits, trained
+
+GUESSES = ["network", "by heart", "Gaussian"]
+
+
+def guesses_at(split: str, index: int, told: bool, seed: int, times: list):
+    """x_0 and x_t [times, 1, 8, 8], x_0 repeated; the three guesses at x_0, in the order of GUESSES.
+
+    "By heart" is the ideal denoiser for the training images: the average of them all, weighted by how likely
+    each is to lie behind x_t. `told`: all three know the class. If not, the network is asked for any digit,
+    the memory holds all of them, and there is one Gaussian per class.
+    """
+    images, classes = digits(split)
+    x0, label = images[[index] * len(times)], classes[index].item() if told else None
+    noise = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed)).expand_as(x0)
+    network = trained("digits").given(label)
+    heart = Empirical(known(label)).denoiser(network.schedule)
+    gaussian = gaussians(label).denoiser(network.schedule)
+    x_t = q_sample(x0, times, network.schedule, noise)
+    guesses = [denoise(x_t, torch.tensor(times)).x0 for denoise in (network, heart, gaussian)]
+    return x0, x_t, guesses
+
+
+def of_class(label: int | None) -> torch.Tensor:
+    """The places of the training images of a class, or of all: [N]."""
+    labels = digits("train")[1]
+    return torch.arange(len(labels)) if label is None else (labels == label).nonzero()[:, 0]
+
+
+@functools.cache
+def known(label: int | None) -> torch.Tensor:
+    """The training images of a class, or all: [N, 1, 8, 8]."""
+    return digits("train")[0][of_class(label)]
+
+
+@functools.cache
+def gaussians(label: int | None) -> GaussianMixture:
+    """The Gaussian fitted to the training images of a class, or one for each class."""
+    mixture = GaussianMixture.fit(*digits("train"))
+    return mixture if label is None else mixture.given(label)
+
+
+def likeliest(x_t: torch.Tensor, told: int | None, times: list) -> list[tuple[int, float]]:
+    """The training image (of a class, or of all) likeliest to lie behind each x_t, and its probability."""
+    images, schedule, found = known(told), trained("digits").schedule, []
+    for x, t in zip(x_t, times, strict=True):
+        p = q_marginal(images, t, schedule).log_prob(x.expand_as(images)).softmax(0)  # p(n|x_t): [N]
+        found.append((of_class(told)[p.argmax()].item(), p.max().item()))
+    return found
+
+
+@functools.cache
+def positions() -> list[int]:
+    """About 60 times from 1 to T, two thirds of them between an SNR of 100 and 0.1, evenly in its log."""
+    schedule = trained("digits").schedule
+    first, last = ((schedule.snr > snr).sum().item() for snr in (100, 0.1))
+    middle = torch.linspace(*schedule.log_snr[[first, last]].tolist(), 42, dtype=torch.float64)
+    middle = (schedule.log_snr[None] > middle[:, None]).sum(1)
+    parts = (np.geomspace(1, first, 11), middle.numpy(), np.linspace(last, schedule.T, 9))
+    return np.unique(np.concatenate(parts).round().astype(int)).tolist()

@@ -1,0 +1,38 @@
+"""Sampling runs, kept whole: what a sampler saw and guessed at each of its steps."""
+
+import functools
+
+import torch
+
+from ..data import toy_mixture
+from ..samplers import SAMPLERS, Step, p_sample_prior, timesteps
+from ..views import Denoiser
+from .stored import trained
+
+
+@functools.cache
+def denoiser_of(source: str) -> Denoiser:
+    """The denoiser behind each choice of data: "mixture, exact", "mixture, learned" or "digits"."""
+    if source == "mixture, exact":
+        return toy_mixture().denoiser(trained("mixture").schedule)
+    return trained({"mixture, learned": "mixture", "digits": "digits"}[source])
+
+
+def digits_run(label: str | int, sampler: str, steps: int, seed: int) -> list[Step]:
+    """Eight digits of a class, or of "any"."""
+    denoiser = trained("digits").given(None if label == "any" else label)
+    generator = torch.Generator().manual_seed(seed)
+    x_T = p_sample_prior((8, 1, 8, 8), denoiser.schedule, generator)
+    times = timesteps(denoiser.schedule, steps)
+    run = list(SAMPLERS[sampler](denoiser, x_T, denoiser.schedule, times, generator=generator))
+    return run
+
+
+def mixture_run(source: str, sampler: str, steps: int, seed: int) -> list[Step]:
+    """400 points of the toy mixture."""
+    denoiser = denoiser_of(source)
+    generator = torch.Generator().manual_seed(seed)
+    x_T = p_sample_prior((400, 2), denoiser.schedule, generator)
+    times = timesteps(denoiser.schedule, steps)
+    run = list(SAMPLERS[sampler](denoiser, x_T, denoiser.schedule, times, generator=generator))
+    return run
