@@ -1,3 +1,8 @@
 """Explorers: figures with sliders on the code of the lecture. One file each, on what `engine` offers."""
 
+from .elbo_terms import ElboTerms
+from .elbo_totals import ElboTotals
 from .posterior import Posterior
+from .sampler_race import SamplerRace
+
+__all__ = ["ElboTerms", "ElboTotals", "Posterior", "SamplerRace"]
