@@ -4,5 +4,6 @@ from .elbo_terms import ElboTerms
 from .elbo_totals import ElboTotals
 from .posterior import Posterior
 from .sampler_race import SamplerRace
+from .sde_and_ode import SdeAndOde
 
-__all__ = ["ElboTerms", "ElboTotals", "Posterior", "SamplerRace"]
+__all__ = ["ElboTerms", "ElboTotals", "Posterior", "SamplerRace", "SdeAndOde"]
