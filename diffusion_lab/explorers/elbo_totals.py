@@ -28,33 +28,41 @@ class ElboTotals(Explorer):
 
     def scene(self, *, source, denoiser, variance, schedule):
         chosen = (denoiser, variance), (denoiser, OTHER[variance]), (OTHER[denoiser], variance)
-        names = [f"{EXACT[source] if who == 'exact' else 'network'}, {var}" for who, var in chosen]
-        told = [dict(source=source, denoiser=who, variance=var, schedule=schedule) for who, var in chosen]
-        bounds = {T: dict(zip(names, (bound(**each, T=T) for each in told), strict=True)) for T in STEPS}
-        floor = entropy() if source == "mixture" else None
-        cheapest = min(STEPS, key=lambda T: bounds[T][names[0]].total)
+        told = {
+            f"{EXACT[source] if who == 'exact' else 'network'}, {var}": (source, who, var, schedule)
+            for who, var in chosen
+        }
+        bounds = {T: {name: bound(*each, T) for name, each in told.items()} for T in STEPS}
+        known = {"entropy of the data": entropy()} if source == "mixture" else {}
+        first = next(iter(told))
+        cheapest = min(STEPS, key=lambda T: bounds[T][first].total)
+        values = dict(source=source, denoiser=denoiser, variance=variance, schedule=schedule)
         frames = [
             Frame(
                 T,
                 changes=mark(T, now),
-                numbers=count(now, floor),
-                sentence=says(T, now, floor, cheapest),
-                warning=warns(now[names[0]], schedule, T),
-                code=listing(bound, "prior + terms.sum()", **told[0], T=T),
-                alt=describe(T, now, floor),
+                numbers=count(now) | known,
+                sentence=says(now, known, "This T" if T == cheapest else f"T = {cheapest}"),
+                warning=warns(now[first], schedule, T),
+                code=listing(bound, "prior + terms.sum()", **values, T=T),
+                alt=describe(T, now, known),
             )
             for T, now in bounds.items()
         ]
-        return Scene(traces(bounds, names), axes(bounds, names, floor), frames, digits=3)
+        totals = {name: [now[name].total for now in bounds.values()] for name in told}
+        paid = [each.paid[1:] for now in bounds.values() for each in now.values()]
+        return Scene(traces(totals, known), axes(totals, paid, known), frames, digits=3)
 
 
-def traces(bounds: dict, names: list[str]) -> dict:
-    """Of the chosen one (thick) and the others what is paid down to t, and the total over T; T's marks."""
+def traces(totals: dict, known: dict) -> dict:
+    """What is paid down to t, and the total over T, the chosen one's thick; the entropy; marks at T."""
     drawn = {}
-    for name, color, width in zip(names, COLORS, (4, 1.5, 1.5), strict=True):
-        totals = [now[name].total for now in bounds.values()]
+    for (name, y), color, width in zip(totals.items(), COLORS, (4, 1.5, 1.5), strict=True):
         drawn[f"paid, {name}"] = curve(color, width)
-        drawn[f"total, {name}"] = curve(color, width, 2, x=STEPS, y=totals, mode="lines+markers")
+        drawn[f"total, {name}"] = curve(color, width, 2, x=STEPS, y=y, mode="lines+markers")
+    for level in known.values():
+        for n in (1, 2):
+            drawn[f"entropy {n}"] = curve(GREY, 1.5, n, "dash", x=[0.1, 5000], y=[level, level])
     return drawn | {"L_0 is paid": dots(COLORS), "totals at T": dots(COLORS, 2)}
 
 
@@ -66,55 +74,40 @@ def mark(T: int, now: dict[str, Bound]) -> dict:
     return sums | ends
 
 
-def axes(bounds: dict, names: list[str], floor: float | None) -> dict:
-    """Two panels, both up to the same bits; the entropy, if known, is dashed in both."""
+def axes(totals: dict, paid: list, known: dict) -> dict:
+    """Two panels, and over them the one key."""
     left, right = columns(1, 1, gap=0.1)
-    paid = [each.paid[1:] for now in bounds.values() for each in now.values()]
-    bits = axis("bits/dim", *paid, [] if floor is None else [floor], nticks=7)
     log_t = axis("t (log scale)", log=True, range=[-0.1, 3.1])
     log_T = axis("T (log scale)", type="log", tickvals=STEPS, range=[1.32, 3.08])
-    known = dict(zip(names, COLORS, strict=True))
-    lines, shapes = key(known | ({} if floor is None else {"entropy (dashed)": GREY})), []
-    if floor is not None:
-        level = dict(type="line", x0=0, x1=1, y0=floor, y1=floor)
-        level |= dict(line=dict(color=GREY, dash="dash", width=1.5))
-        shapes = [level | dict(xref=f"{x} domain", yref=y) for x, y in (("x", "y"), ("x2", "y2"))]
-    joined = layout(
-        panel(1, left, (0, 1), "paid from T down to t", log_t, bits),
-        panel(2, right, (0, 1), "total, for each T", log_T, bits),
-        height=370,
-        shapes=shapes,
-        margin=dict(l=56, r=12, t=52, b=40),
-    )
-    joined["annotations"].append(note(lines, 0.5, 1, yanchor="bottom", yshift=26))
-    return joined
+    bits, levels = "bits/dim", [*known.values()]
+    lines = key(dict(zip(totals, COLORS, strict=True)) | ({"entropy (dashed)": GREY} if known else {}))
+    summed = panel(1, left, (0, 1), "paid from T down to t", log_t, axis(bits, *paid, levels, nticks=7))
+    ends = panel(2, right, (0, 1), "total, for each T", log_T, axis(bits, *totals.values(), levels, nticks=7))
+    summed["annotations"].append(note(lines, 0.5, 1, yanchor="bottom", yshift=26))
+    return layout(summed, ends, height=370, margin=dict(l=56, r=12, t=52, b=40))
 
 
 # ------------------------------------------------------------------------------------- words
-def count(now: dict[str, Bound], floor: float | None) -> dict:
+def count(now: dict[str, Bound]) -> dict:
     """The numbers at one T."""
-    chosen, *others = now
-    here = now[chosen]
+    (_, here), *others = now.items()
     row = {"L_T": here.prior, "Σ L_(t−1), steps 2…T": here.terms[2:].sum(), "L_0": here.terms[1]}
-    row |= {"total (bits/dim)": here.total} | {f"total, {name}": now[name].total for name in others}
-    return row if floor is None else row | {"entropy of the data": floor}
+    row |= {"total (bits/dim)": here.total}
+    return row | {f"total, {name}": each.total for name, each in others}
 
 
-def says(T: int, now: dict[str, Bound], floor: float | None, cheapest: int) -> str:
+def says(now: dict[str, Bound], known: dict, cheapest: str) -> str:
     """What to see at one T: how far above the entropy, what the others would pay, and which T is cheapest."""
-    chosen, *others = now
-    total = now[chosen].total
-    apart = {name: now[name].total - total for name in others}
-    pays = [f"{text(abs(d), 2)} {'less' if d > 0 else 'more'} than {name}" for name, d in apart.items()]
-    above = "" if floor is None else f", {text(total - floor, 2)} above the entropy"
-    best = "This T is the cheapest" if T == cheapest else f"T = {cheapest} is the cheapest"
-    return f"The total is {total:.2f} bits/dim{above}: {' and '.join(pays)}. {best} of these."
+    (_, total), *others = [(name, each.total) for name, each in now.items()]
+    pays = [f"{text(abs(total - t), 2)} {'less' if t > total else 'more'} than {name}" for name, t in others]
+    above = "".join(f", {text(total - level, 2)} above the entropy" for level in known.values())
+    return f"The total is {text(total, 3)} bits/dim{above}: {' and '.join(pays)}. {cheapest} is the cheapest."
 
 
-def describe(T: int, now: dict[str, Bound], floor: float | None) -> str:
+def describe(T: int, now: dict[str, Bound], known: dict) -> str:
     """The figure in words."""
     ends = ", ".join(f"{name} {each.total:.2f}" for name, each in now.items())
-    level = "" if floor is None else f" The entropy, {floor:.2f}, is dashed."
+    level = "".join(f" The entropy, {level:.2f}, is dashed." for level in known.values())
     return (
         f"Left, for T = {T}, what is paid from T down to t, over t; at t = 1 the total is reached: {ends}. "
         f"Right, the totals over T.{level}"
