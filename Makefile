@@ -57,7 +57,7 @@ train: $(READY)  ## train all that is in diffusion_lab/pretrained/ again: networ
 	$(BIN)/python -m diffusion_lab train --all --out diffusion_lab/pretrained
 	$(BIN)/python -m diffusion_lab.replay
 	$(BIN)/python -m diffusion_lab.features
-	$(BIN)/python -m diffusion_lab.explorers.precompute
+	$(BIN)/python -m diffusion_lab.experiments.precompute
 
 bench: $(READY)  ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from diffusion_lab.explorers import precompute
-from diffusion_lab.explorers.core import _shipped, shipped
+from diffusion_lab.experiments import precompute
+from diffusion_lab.experiments.stored import _shipped, shipped
 
 PARTS = precompute.parts()
 

@@ -42,7 +42,8 @@ def source_of(function: Callable) -> tuple[list[str], list[str], str]:
         )
     body = textwrap.dedent("\n".join(lines[start - 1 : leave[0].lineno - 1])).splitlines()
     returned = textwrap.dedent("\n".join(lines[leave[0].lineno - 1 :])).removeprefix("return ")
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    inside = [node for part in tree.body for node in ast.walk(part)]  # no decorator's, no annotation's
+    names = [node for node in inside if isinstance(node, ast.Name)]
     own = {node.id for node in names if isinstance(node.ctx, ast.Store)} | inspect.signature(
         function
     ).parameters.keys()

@@ -2,8 +2,24 @@
 
 from .chain_and_jump import ChainAndJump
 from .denoising import Denoising
+from .elbo_terms import ElboTerms
+from .elbo_totals import ElboTotals
+from .guidance import Guidance
 from .noise_schedules import NoiseSchedules
 from .one_step import OneStep
 from .posterior import Posterior
+from .sampler_race import SamplerRace
+from .sde_and_ode import SdeAndOde
 
-__all__ = ["ChainAndJump", "Denoising", "NoiseSchedules", "OneStep", "Posterior"]
+__all__ = [
+    "ChainAndJump",
+    "Denoising",
+    "ElboTerms",
+    "ElboTotals",
+    "Guidance",
+    "NoiseSchedules",
+    "OneStep",
+    "Posterior",
+    "SamplerRace",
+    "SdeAndOde",
+]

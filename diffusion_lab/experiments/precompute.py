@@ -1,0 +1,47 @@
+"""Computes what the explorers ship: python -m diffusion_lab.experiments.precompute
+
+What is always the same, and would let a student wait for seconds, is stored in
+pretrained/explorers.safetensors.gz by the functions that would compute it then and there. With other weights,
+or another sampler, run it again.
+"""
+
+import gzip
+import itertools
+
+import safetensors.torch
+import torch
+
+from ..checkpoints import write_atomically
+from . import elbo_errors, guided, race, sde_flow, spoilt_digits
+from .stored import SHIPPED
+
+SIZES = [5, 10, 20]  # digits of each class, for which it is known what is usual
+
+
+def parts() -> dict:
+    """name, as `stored.shipped` reads it -> the function that computes its tensors, and its arguments."""
+    found = {f"ode.{name}": (sde_flow.solved, name) for name in sde_flow.SDES}
+    found |= {f"race.{source}": (race.raced, source) for source in race.EXACT}
+    for pair in itertools.product(elbo_errors.SOURCES, elbo_errors.DENOISERS):
+        found[".".join(("errors", *pair))] = (elbo_errors.measured, *pair)
+    found |= {f"guidance.digit {label}": (guided.drawn, label, 0) for label in range(10)}
+    return found | {"usual": (usual,)}
+
+
+def usual() -> dict[str, torch.Tensor]:
+    """What is usual for real digits, for each of SIZES."""
+    return {str(n): spoilt_digits.of_divisions(n) for n in SIZES}
+
+
+def main() -> None:
+    """Compute everything, and store it."""
+    tensors = {}
+    for name, (compute, *told) in parts().items():
+        tensors |= {f"{name}.{key}": value.contiguous() for key, value in compute(*told).items()}
+    write_atomically(SHIPPED, gzip.compress(safetensors.torch.save(tensors), mtime=0))
+    print(f"{SHIPPED.name}: {SHIPPED.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # so that sums are taken in one order
+    main()
