@@ -1,6 +1,8 @@
 """Explorers: figures with sliders on the code of the lecture. One file each, on what `engine` offers."""
 
+from .own_data import OwnData
 from .posterior import Posterior
 from .score_and_eps import ScoreAndEps
+from .training_replay import TrainingReplay
 
-__all__ = ["Posterior", "ScoreAndEps"]
+__all__ = ["OwnData", "Posterior", "ScoreAndEps", "TrainingReplay"]
