@@ -173,28 +173,52 @@ def test_denoising_draws_the_digits_of_the_run():
 
 
 def test_views_agree_at_every_t():
-    explorer = ScoreAndEps()
     schedule = pretrained.load("mixture").schedule
-    for k, t in enumerate(explorer.shown.positions):
-        row = explorer.shown.numbers[k]
-        ratio = row["rms ε̂"] / row["rms score ∇ log q_t"]
-        assert ratio == pytest.approx(schedule.sigma[t].item(), rel=1e-4)  # ε = −σ · score
+    for frame in ScoreAndEps().shown.frames:
+        ratio = frame.numbers["rms ε̂"] / frame.numbers["rms score ∇ log q_t"]
+        assert ratio == pytest.approx(schedule.sigma[frame.at].item(), rel=1e-4)  # ε = −σ · score
+
+
+@pytest.mark.parametrize(
+    "view, name", [("score", "rms score ∇ log q_t"), ("eps", "rms ε̂"), ("v", "rms v̂"), ("x0", "rms x̂_0")]
+)
+def test_score_code_gives_the_numbers_on_the_screen(view, name):
+    explorer = ScoreAndEps(view=view)
+    for t in (1, 300, 1000):
+        explorer.t = t
+        found, numbers = run_code(explorer), explorer.frame.numbers
+        exact, learned = found["shown"]
+        assert torch.equal(exact, getattr(found["exact"], view)) and found["t"] == explorer.t
+        assert numbers[name] == pytest.approx(exact.square().mean().sqrt().item(), rel=1e-6)
+        off = (learned - exact).square().mean().sqrt().item()
+        assert numbers["error where there is data"] == pytest.approx(off, rel=1e-6)
+        marker = explorer.frame.changes["now"]
+        assert (*marker["x"], *marker["y"]) == (explorer.t, numbers[name])
 
 
 def test_sizes_are_those_of_fresh_draws():
     explorer = ScoreAndEps(t=300)
-    found = run_code(explorer)
-    prediction = found["exact"](found["x_t"], explorer.t)
-    for view, label in (("score", "rms score ∇ log q_t"), ("eps", "rms ε̂"), ("v", "rms v̂"), ("x0", "rms x̂₀")):
+    model, mixture = pretrained.load("mixture"), data.toy_mixture()
+    x0 = mixture.sample(1000, torch.Generator().manual_seed(5))
+    x_t = forward.q_sample(x0, explorer.t, model.schedule, generator=torch.Generator().manual_seed(6))
+    prediction = mixture.denoiser(model.schedule)(x_t, explorer.t)
+    names = dict(score="rms score ∇ log q_t", eps="rms ε̂", v="rms v̂", x0="rms x̂_0")
+    for view, label in names.items():
         fresh = getattr(prediction, view).square().mean().sqrt().item()
         assert float(explorer.numbers[label]) == pytest.approx(fresh, rel=0.15)
 
 
+def arrows(explorer):
+    """Tails and vectors of the arrows at the present t: [225, 2] each."""
+    lines = np.stack([shown(explorer, "arrows", "x"), shown(explorer, "arrows", "y")], 1).reshape(-1, 6, 2)
+    return lines[:, 0], lines[:, 1] - lines[:, 0]
+
+
 def test_arrows_are_the_gradient_of_the_density():
     explorer = ScoreAndEps(view="score", t=300)
-    schedule, x = pretrained.load("mixture").schedule, shown(explorer, 1, "x")
-    lines = np.stack([x, shown(explorer, 1, "y")], 1).reshape(-1, 6, 2)
-    tails, vectors = torch.from_numpy(lines[:, 0]).requires_grad_(), lines[:, 1] - lines[:, 0]
+    schedule = pretrained.load("mixture").schedule
+    tails, vectors = arrows(explorer)
+    tails = torch.from_numpy(tails).requires_grad_()
     log_prob = data.toy_mixture().noised(explorer.t, schedule).log_prob(tails)
     gradient = torch.autograd.grad(log_prob.sum(), tails)[0].numpy()
     cosine = (gradient * vectors).sum(1) / (
@@ -203,6 +227,22 @@ def test_arrows_are_the_gradient_of_the_density():
     assert cosine.min() > 0.999
     lengths = np.linalg.norm(vectors, axis=1) / np.linalg.norm(gradient, axis=1)
     assert lengths.std() / lengths.mean() < 1e-3, "all arrows of a frame have the same scale"
+
+
+@pytest.mark.parametrize("shown_by", ["exact", "learned", "learned − exact"])
+@pytest.mark.parametrize("view", ["score", "eps", "v", "x0"])
+def test_arrows_are_what_the_chosen_denoiser_says(view, shown_by):
+    explorer, model = ScoreAndEps(view=view, shown_by=shown_by, t=100), pretrained.load("mixture")
+    tails, vectors = arrows(explorer)
+    x, start = torch.from_numpy(tails), tails if view == "x0" else 0
+    exact, learned = (
+        getattr(denoise(x, explorer.t), view).detach().numpy()
+        for denoise in (data.toy_mixture().denoiser(model.schedule), model)
+    )
+    said = {"exact": exact - start, "learned": learned - start, "learned − exact": learned - exact}[shown_by]
+    scale = (vectors * said).sum() / (said**2).sum()
+    assert scale > 0 and np.abs(vectors - scale * said).max() < 1e-4
+    assert np.sqrt((vectors**2).mean()) == pytest.approx(0.16, rel=1e-4)
 
 
 @pytest.mark.parametrize("view", ["score", "eps", "v", "x0"])

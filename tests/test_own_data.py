@@ -10,25 +10,14 @@ import traitlets
 from close import assert_close
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from onscreen import run_code
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from diffusion_lab import data, schedules
-from diffusion_lab.explorers.core import Points
-from diffusion_lab.explorers.own_data import (
-    CLOSE,
-    LIMIT,
-    N_RUNS,
-    N_TRAILS,
-    NEAR,
-    PIXEL,
-    PRESETS,
-    TIMES,
-    OwnData,
-    T,
-    points_behind,
-)
+from diffusion_lab.engine import Points
+from diffusion_lab.experiments.own_points import N_RUNS, TIMES, T, points_behind
+from diffusion_lab.explorers.own_data import CLOSE, LIMIT, N_TRAILS, NEAR, PIXEL, PRESETS, OwnData
 
-DENSITY, CLOUD, BEHIND, ARROWS, CENTRES, TRAILS, RUNS, CIRCLES = range(8)
 coordinate = st.integers(-100, 100).map(lambda n: n / 100)
 drawings = st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=20)
 controls = dict(
@@ -62,13 +51,13 @@ def any_data(examples):
 
 def drawn(explorer, trace):
     """What is drawn there at the present t: [N, 2]."""
-    frame = explorer.shown.frames[explorer._frame][trace]
-    return torch.stack([torch.as_tensor(frame[key]).double() for key in ("x", "y")], 1)
+    shown = explorer.frame.changes[trace]
+    return torch.stack([torch.as_tensor(shown[key]).double() for key in ("x", "y")], 1)
 
 
 def row(explorer):
     """The numbers at the present t, before they are rounded."""
-    return explorer.shown.numbers[explorer._frame]
+    return explorer.frame.numbers
 
 
 def mixture(explorer, narrowest=0.0):
@@ -158,6 +147,36 @@ def test_the_presets_are_drawings_and_buttons():
         assert explorer.points == points and "60 of 60" in explorer.describe()
 
 
+def test_the_presets_are_what_their_names_say():
+    drawn = {name: np.array(points) for name, points in PRESETS.items()}
+    radius = {name: np.hypot(*points.T) for name, points in drawn.items()}
+    assert list(drawn) == ["two points", "ring", "moons", "letter ε", "spiral"]
+    assert drawn["two points"].shape == (2, 2)
+    # a ring: all as far from its middle as from the next, the last next to the first
+    ring = drawn["ring"]
+    assert np.allclose(radius["ring"], 0.8)
+    assert np.allclose(np.hypot(*(ring - np.roll(ring, 1, axis=0)).T), 1.6 * math.sin(math.pi / len(ring)))
+    # two half circles, one open below and one above, each with an end inside the other
+    upper, lower = np.split(drawn["moons"], 2)
+    assert np.allclose(upper, -lower, atol=1e-9) or np.allclose(upper, -lower[::-1], atol=1e-9)
+    for moon, middle, up in ((upper, (-0.3, -0.15), 1), (lower, (0.3, 0.15), -1)):
+        assert np.allclose(np.hypot(*(moon - middle).T), 0.6) and (up * (moon - middle)[:, 1] > -1e-9).all()
+    assert lower[:, 0].min() < upper[:, 0].max() and lower[:, 1].min() < upper[:, 1].min()
+    # ε: two bowls, one on the other and its mirror image, both open to the right
+    letter = drawn["letter ε"]
+    mirrored = np.abs(letter[:, None] * [1, -1] - letter).max(2).min(1)
+    assert mirrored.max() < 0.03 and np.ptp(letter[:, 1]) > 2 * np.ptp(letter[:, 0])
+    for bowl in (letter[letter[:, 1] > 0.05], letter[letter[:, 1] < -0.05]):
+        middle = np.array([0.1, np.sign(bowl[0, 1]) * 0.4])
+        assert np.allclose(np.hypot(*(bowl - middle).T), 0.4)
+        beside = np.abs(bowl[:, 1] - middle[1]) < 0.2
+        assert (bowl[beside, 0] < middle[0]).all() and beside.any(), "nothing closes it on the right"
+    # a spiral: it winds outwards, ever one way, by as much radius for each turn, for more than one
+    spiral, turned = radius["spiral"], np.unwrap(np.arctan2(*drawn["spiral"].T[::-1]))
+    assert (np.diff(spiral) > 0).all() and (np.diff(turned) > 0).all()
+    assert np.ptp(turned) > 2 * np.pi and np.allclose(np.diff(spiral) / np.diff(turned), 1 / 11)
+
+
 # the figure
 
 
@@ -166,7 +185,7 @@ def test_arrows_are_the_gradient_of_the_log_density(points, std, schedule, sampl
     explorer = OwnData(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
     for t in (1000, 316, 35, 1, 0):
         explorer.t = t
-        path = drawn(explorer, ARROWS).reshape(-1, 6, 2)  # tail, head, the head's strokes, a gap
+        path = drawn(explorer, "score").reshape(-1, 6, 2)  # tail, head, the head's strokes, a gap
         assert path[:, 0].sub(plane(NEAR, 10)).abs().max() < 1e-6 and path[:, 5].isnan().all()
         shown = path[:, 1] - path[:, 0]
         if explorer.t == 0 and std == 0:
@@ -186,11 +205,11 @@ def test_colours_are_the_density_and_the_points_behind(points, std, schedule, sa
     counts = torch.tensor([explorer.points.count(tuple(p)) for p in places.tolist()])
     for t in (1000, 316, 79, 0):
         explorer.t = t
-        frame = explorer.shown.frames[explorer._frame]
+        changes = explorer.frame.changes
         log_prob = mixture(explorer, narrowest=PIXEL).log_prob(plane(LIMIT, 31))
         expected = 255 * (log_prob - log_prob.max()).exp()
-        assert_close(frame[DENSITY]["z"].double().reshape(-1), expected, atol=1.01)
-        behind = frame[BEHIND]["z"].double().reshape(-1)
+        assert_close(changes["density"]["z"].double().reshape(-1), expected, atol=1.01)
+        behind = changes["points behind"]["z"].double().reshape(-1)
         if len(places) == 1 or (explorer.t == 0 and std == 0):
             assert (behind == 0).all() and row(explorer)["points behind an x_t"] == pytest.approx(1)
             continue
@@ -204,7 +223,7 @@ def test_colours_are_the_density_and_the_points_behind(points, std, schedule, sa
         expected = 255 * entropy(plane(NEAR, 31)) / math.log(len(places))
         assert_close(behind, expected, atol=1.01)
         found = row(explorer)["points behind an x_t"]
-        assert found == pytest.approx(entropy(drawn(explorer, CLOUD)).mean().exp().item(), rel=1e-3)
+        assert found == pytest.approx(entropy(drawn(explorer, "x_t")).mean().exp().item(), rel=1e-3)
         assert 1 - 1e-6 <= found <= len(places) * (1 + 1e-6)
 
 
@@ -213,34 +232,40 @@ def test_the_code_makes_what_is_on_the_screen(points, std, schedule, sampler, se
     explorer = OwnData(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
     for t in (1000, 316, 1, 0):
         explorer.t = t
-        code, found = explorer.shown.code[explorer._frame], {}
-        assert max(map(len, code.splitlines())) <= 120
-        exec(code, found)
-        assert torch.equal(found["x_t"].double(), drawn(explorer, CLOUD))
-        k = TIMES.index(explorer.t)
-        assert f"runs[{k}]" in code and torch.equal(found["runs"][k].double(), drawn(explorer, RUNS))
-        trails = drawn(explorer, TRAILS).reshape(N_TRAILS, k + 2, 2)
-        assert torch.equal(trails[:, :-1], torch.stack(found["runs"][: k + 1], 1)[:N_TRAILS].double())
+        assert max(map(len, explorer.frame.code.splitlines())) <= 120
+        found, k = run_code(explorer), TIMES.index(explorer.t)
+        x_t, *score, run = found["shown"]
+        assert torch.equal(x_t.double(), drawn(explorer, "x_t"))
+        assert torch.equal(run.double(), drawn(explorer, "runs"))
+        trails = drawn(explorer, "trails").reshape(N_TRAILS, k + 2, 2)
+        assert torch.equal(trails[:, :-1], found["runs"][: k + 1, :N_TRAILS].transpose(0, 1).double())
         assert trails[:, -1].isnan().all()
         if explorer.t or std:
-            assert f"truth.noised({explorer.t}, schedule).score(x_t)" in code
-            found["truth"].noised(explorer.t, found["schedule"]).score(found["x_t"])
+            x = x_t.double().requires_grad_()
+            (expected,) = torch.autograd.grad(mixture(explorer).log_prob(x).sum(), x)
+            size = expected.abs().max().item()
+            assert_close(score[0].double(), expected, rtol=1e-3, atol=1e-4 * size)
+        else:
+            assert not score and "no score" in explorer.frame.code
 
 
 @any_data(15)
 def test_the_exact_score_gives_back_the_data_and_nothing_else(points, std, schedule, sampler, seed):
     explorer = OwnData(points=points, std=0, schedule=schedule, sampler=sampler, seed=seed, t=0)
-    ends = drawn(explorer, RUNS)
+    ends = drawn(explorer, "runs")
     far = (ends[:, None] - torch.tensor(explorer.points).double()).norm(dim=2).min(1).values
     points = torch.tensor(sorted(set(explorer.points)))
-    if len(points) == 1 or torch.pdist(points).min() >= 0.1:
-        assert far.max() <= CLOSE and "nothing else" in explorer.describe()
-    assert far.max() <= 0.03  # so few steps may leave a run between two that are nearly one
+    # So few steps may leave a run between two points that are close for the noise of the last ones
+    apart = {"cosine": 0.15, "linear": 0.25, "sigmoid": 0.35}[schedule]
+    if len(points) == 1 or torch.pdist(points).min() >= apart:
+        assert far.max() <= CLOSE
+    assert far.max() <= 0.1 and (far <= CLOSE).double().mean() > 0.4
+    assert ("nothing else" in explorer.describe()) == bool((far <= CLOSE).all())
     assert f"t = 0: {(far <= CLOSE).sum()} of {N_RUNS} runs have ended" in explorer.describe()
     assert row(explorer)["runs to nearest point"] == pytest.approx(
         far.square().mean().sqrt().item(), abs=1e-6
     )
-    assert torch.equal(drawn(explorer, CIRCLES), torch.tensor(explorer.points).double())
+    assert torch.equal(drawn(explorer, "ends"), torch.tensor(explorer.points).double())
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "sigmoid", "linear"])
@@ -248,11 +273,11 @@ def test_to_a_single_point_every_ddim_run_is_a_straight_way_in_closed_form(sched
     """ε̂ = (x_t − signal y)/sigma never changes, so x_t = signal_t y + sigma_t ε̂ at every t."""
     explorer, table = OwnData(points=[(0.5, -0.75)], schedule=schedule, t=T), SCHEDULES[schedule]
     y = torch.tensor([0.5, -0.75], dtype=torch.float64)
-    eps = (drawn(explorer, RUNS) - table.signal[T] * y) / table.sigma[T]
+    eps = (drawn(explorer, "runs") - table.signal[T] * y) / table.sigma[T]
     for t in TIMES:
         explorer.t = t
-        assert_close(drawn(explorer, RUNS), table.signal[t] * y + table.sigma[t] * eps, rtol=0, atol=2e-5)
-        assert_close(drawn(explorer, CENTRES)[0], table.signal[t] * y, rtol=0, atol=1e-6)
+        assert_close(drawn(explorer, "runs"), table.signal[t] * y + table.sigma[t] * eps, rtol=0, atol=2e-5)
+        assert_close(drawn(explorer, "points")[0], table.signal[t] * y, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
@@ -281,10 +306,11 @@ def test_every_frame_can_be_drawn(points, std, schedule, sampler, seed):
     explorer = OwnData(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
     assert not explorer._error and len(explorer._scene) < 700_000
     assert explorer.shown.positions == TIMES and TIMES[0] == T and TIMES[-1] == 0
-    for k, frame in enumerate(explorer.shown.frames):
-        explorer.t = TIMES[k]
-        assert all(drawn(explorer, n).isfinite().all() for n in (CLOUD, CENTRES, RUNS, CIRCLES))
-        assert frame[DENSITY]["z"].max() == 255 and frame[DENSITY]["z"].dtype == torch.uint8
+    for t in TIMES:
+        explorer.t = t
+        assert all(drawn(explorer, name).isfinite().all() for name in ("x_t", "points", "runs", "ends"))
+        density = explorer.frame.changes["density"]["z"]
+        assert density.max() == 255 and density.dtype == torch.uint8
         assert all(np.isfinite(number) for number in row(explorer).values())
         assert str(len(points)) == explorer.numbers["points"]
 

@@ -10,9 +10,9 @@ from close import assert_close
 from onscreen import run_code
 
 from diffusion_lab import data, pretrained, replay, samplers
-from diffusion_lab.explorers import TrainingReplay
 from diffusion_lab.engine import STATE
-from diffusion_lab.explorers.training_replay import in_blocks
+from diffusion_lab.experiments.replayed import in_blocks
+from diffusion_lab.explorers import TrainingReplay
 from diffusion_lab.recipe import Recipe
 from diffusion_lab.training import train
 
@@ -239,12 +239,12 @@ class TestExplorer:
         assert said["still to learn"] == pytest.approx(
             said["loss"] - said["loss of the exact denoiser"], abs=0.005
         )
-        assert said["rms exact score"] ** 2 == pytest.approx(mean_square_score(int(t), schedule), rel=0.05)
-        assert int(t) in run.times[replay.SCORED]
+        assert said["rms exact score"] ** 2 == pytest.approx(mean_square_score(t, schedule), rel=0.05)
+        assert t in run.times[replay.SCORED]
 
     def test_the_error_of_the_score_is_the_networks(self, short):
         recording, result = short
-        explorer = TrainingReplay(run=recording, t="375", step=60)
+        explorer = TrainingReplay(run=recording, t=375, step=60)
         generator, schedule = torch.Generator().manual_seed(5), result.recipe.make_schedule()
         exact = data.toy_mixture().noised(375, schedule)
         x_t = exact.sample(20_000, generator).float()
@@ -265,31 +265,35 @@ class TestExplorer:
     @pytest.mark.parametrize("source", replay.RECIPES)
     def test_the_code_gives_what_is_on_the_screen(self, source):
         explorer = TrainingReplay(source=source, step=300)
-        found, k = run_code(explorer), explorer._frame
-        lines = explorer.shown.code[k].splitlines()
-        loss = eval(lines[3].partition("#")[0], found)
-        assert loss.mean().item() == pytest.approx(float(explorer.numbers["loss"]), rel=1e-2)
-        shown = explorer.shown.frames[k]
+        found, changes, numbers = run_code(explorer), explorer.frame.changes, explorer.frame.numbers
+        loss, *floor, samples = found["shown"][: 2 if source == "digits" else 3]
+        assert loss.mean().item() == pytest.approx(numbers["loss"], rel=1e-6)
+        assert torch.equal(loss, changes["loss"]["y"])
         if source == "digits":
-            assert np.allclose(shown[0]["z"][:8, :8], eval(lines[4], found)[0, 0])
-            assert np.allclose(shown[0]["z"][9:, -8:], eval(lines[4], found)[-1, 0])
-            assert np.isnan(shown[0]["z"][8]).all()
+            sheet = changes["samples"]["z"]
+            assert np.allclose(sheet[:8, :8], samples[0, 0]) and np.allclose(sheet[9:, -8:], samples[-1, 0])
+            assert np.isnan(sheet[8]).all()
+            apart = found["shown"][2].item()
+            assert apart == pytest.approx(numbers["rms between classes"], abs=1e-4)
         else:
-            assert np.allclose(np.stack([shown[5]["x"], shown[5]["y"]], 1), eval(lines[4], found))
-            assert len(eval(lines[6].partition("#")[0], found)) == len(replay.PLANE)
+            assert torch.equal(torch.stack([changes["samples"]["x"], changes["samples"]["y"]], 1), samples)
+            assert floor[0].mean().item() == pytest.approx(numbers["loss of the exact denoiser"], rel=1e-6)
+            size, error = found["shown"][3:]
+            assert size == pytest.approx(numbers["rms exact score"], rel=1e-6)
+            assert error.item() == pytest.approx(numbers["rms error of the score"], rel=1e-6)
 
-    @pytest.mark.parametrize("t", ["75", "225", "975"])
+    @pytest.mark.parametrize("t", [75, 225, 975])
     def test_both_fields_are_drawn_to_one_scale(self, t):
         """At the end the learned arrows lie on the exact ones; at first they are −x on the same scale."""
         explorer = TrainingReplay(t=t)
-        exact = explorer.shown.figure["data"][3]
+        exact, frames = explorer.shown.traces["exact score"], explorer.shown.frames
         ends = [
             np.stack([arrow["x"], arrow["y"]], 1).reshape(-1, 6, 2)[:, :2]
-            for arrow in (exact, explorer.shown.frames[0][4], explorer.shown.frames[-1][4])
+            for arrow in (exact, *(frame.changes["learned score"] for frame in (frames[0], frames[-1])))
         ]
         truth, first, last = (pair[:, 1] - pair[:, 0] for pair in ends)
         assert np.allclose(ends[0][:, 0], replay.PLANE) and np.allclose(ends[1][:, 0], replay.PLANE)
-        noised = data.toy_mixture().noised(int(t), replay.load("mixture").recipe.make_schedule())
+        noised = data.toy_mixture().noised(t, replay.load("mixture").recipe.make_schedule())
         score = noised.score(replay.PLANE).numpy()
         scale = (truth * score).sum() / (score**2).sum()
         assert np.allclose(truth, scale * score, atol=1e-4)
@@ -300,7 +304,7 @@ class TestExplorer:
     def test_the_marker_and_the_curve_follow_the_slider(self):
         run, explorer = replay.load("mixture"), TrainingReplay()
         for k, frame in enumerate(explorer.shown.frames):
-            curve, marker = frame[6], frame[max(frame)]
+            curve, marker = frame.changes["loss"], frame.changes["now"]
             assert torch.equal(torch.as_tensor(curve["y"]), run.loss[k])
             assert marker["x"][0] == run.steps[k] + 1 and float(marker["y"][0]) == pytest.approx(
                 run.loss[k].mean().item()
@@ -308,15 +312,16 @@ class TestExplorer:
 
     def test_the_sentence_is_true(self):
         run, explorer = replay.load("mixture"), TrainingReplay()
-        for k, said in enumerate(explorer.shown.sentences):
+        every = [frame.sentence for frame in explorer.shown.frames]
+        for k, said in enumerate(every):
             error = run.error[k].numpy()
             if "%" in said:
                 assert round(100 * error[:6].sum() / error.sum()) == int(said.partition("%")[0])
                 assert run.times[5] <= 300 < run.times[6]
             if "No denoiser" in said:
                 assert run.loss[k].mean() < 1.03 * run.floor.mean()
-        assert "N(0, I)" in explorer.shown.sentences[0] and "No denoiser" in explorer.shown.sentences[-1]
-        said = TrainingReplay(source="digits").shown.sentences
+        assert "N(0, I)" in every[0] and "No denoiser" in every[-1]
+        said = [frame.sentence for frame in TrainingReplay(source="digits").shown.frames]
         assert "mean of v²" in said[0] and "still alike" in said[1] and "different classes" in said[-1]
         assert "100% at t = 975 and 100% at t = 25" in said[-1]
 

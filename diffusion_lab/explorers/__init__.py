@@ -7,9 +7,12 @@ from .elbo_totals import ElboTotals
 from .guidance import Guidance
 from .noise_schedules import NoiseSchedules
 from .one_step import OneStep
+from .own_data import OwnData
 from .posterior import Posterior
 from .sampler_race import SamplerRace
+from .score_and_eps import ScoreAndEps
 from .sde_and_ode import SdeAndOde
+from .training_replay import TrainingReplay
 
 __all__ = [
     "ChainAndJump",
@@ -19,7 +22,10 @@ __all__ = [
     "Guidance",
     "NoiseSchedules",
     "OneStep",
+    "OwnData",
     "Posterior",
     "SamplerRace",
+    "ScoreAndEps",
     "SdeAndOde",
+    "TrainingReplay",
 ]

@@ -1,0 +1,47 @@
+"""What a recording of a training run tells, beside what is recorded."""
+
+import functools
+
+import numpy as np
+import torch
+
+from .. import replay
+from ..data import toy_mixture
+from ..forward import q_sample
+from .stored import rms
+
+recorded = functools.cache(replay.load)  # nobody may change it
+
+
+def errors_of_score(run: replay.Recording, t: int):
+    """Over x_t ~ q_t, rms: the mixture's score; and the network's error in it, at each checkpoint [K].
+
+    What is recorded is the error in the view that the network predicts; `gain` makes it one in the score.
+    """
+    schedule, mixture = run.recipe.make_schedule(), toy_mixture()
+    generator = torch.Generator().manual_seed(0)
+    x_t = q_sample(mixture.sample(5000, generator), t, schedule, generator=generator)
+    size = rms(mixture.noised(t, schedule).score(x_t))
+    signal, sigma = schedule.signal[t].item(), schedule.sigma[t].item()
+    gain = {"eps": 1 / sigma, "x0": signal / sigma**2, "v": signal / sigma}[run.recipe.predicts]
+    error = gain * run.error[:, run.times.tolist().index(t)].sqrt()
+    return size, error
+
+
+def between_classes(run: replay.Recording):
+    """How far the samples are from the mean of their row, rms: at each checkpoint [K]."""
+    rows = run.samples.unflatten(1, (2, -1))  # [K, 2, classes, 1, S, S]
+    apart = (rows - rows.mean(2, keepdim=True)).square().flatten(1).mean(1).sqrt()
+    return apart
+
+
+def has_classes(run: replay.Recording) -> bool:
+    """Whether the network is told classes, so that each row of samples comes from one noise."""
+    return run.recipe.arguments.get("num_classes") is not None
+
+
+def in_blocks(per_step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(first step, mean loss) of each of about 80 blocks, the later the longer: even on a log axis."""
+    edges = np.unique(np.geomspace(1, len(per_step) + 1, 100).round().astype(int)) - 1
+    blocks = np.split(per_step, edges[1:-1])
+    return edges[:-1] + 1, np.array([block.mean() for block in blocks if len(block)])
