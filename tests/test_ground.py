@@ -1,12 +1,15 @@
 """The ground the package stands on: light imports, layers, size, documentation, and one lock that fits."""
 
 import ast
+import io
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import docutils.core
+import docutils.nodes
 import pytest
 from nbtools import ROOT
 from packaging.requirements import Requirement
@@ -14,14 +17,22 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 PACKAGE = ROOT / "diffusion_lab"
-MATHS = "gaussian schedules forward views exact elbo steps samplers".split()
+MATHS = "gaussian schedules forward views empirical exact elbo steps samplers".split()
 # Each floor stands on the ones before it and knows nothing of those after.
-ABOVE = "sde sde_samplers likelihood guidance data unet recipe checkpoints training metrics".split()
-ABOVE += "pretrained features replay explorers exercises export __main__".split()
+NETWORKS = "weights layers mlp model unet".split()
+ABOVE = "sde sde_samplers likelihood guidance data".split() + NETWORKS
+ABOVE += "recipe history checkpoints training metrics pretrained features".split()
+ABOVE += "replay explorers exercises export __main__".split()
 FLOORS = ["checks", *MATHS, *ABOVE]
-LIGHT = [*MATHS, *"sde sde_samplers likelihood guidance data unet training metrics features".split()]
+LIGHT = [*MATHS, *"sde sde_samplers likelihood guidance data".split(), *NETWORKS]
+LIGHT += "recipe history checkpoints training metrics features replay".split()
 HEAVY = ["matplotlib", "plotly", "ipywidgets", "anywidget", "scipy", "pandas", "sklearn", "IPython"]
-LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 1000, 0.3, 2_000_000
+REWRITTEN = [
+    "explorers",
+    "export",
+    "__main__",
+]  # TEMPORARY: not yet in the docstrings' form, nor in 300 lines
+LIMIT_FILE, LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 300, 1000, 0.3, 2_000_000
 
 
 def sources():
@@ -118,6 +129,31 @@ def test_everything_public_is_documented(name):
     public = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name[0] != "_"]
     missing = [n.name for n in public if not ast.get_docstring(n)]
     assert not missing, f"without docstring in {name}.py: {missing}"
+
+
+@pytest.mark.parametrize(
+    "path", [p for floor, p in sources() if floor not in REWRITTEN], ids=lambda p: p.stem
+)
+def test_docstrings_are_restructuredtext(path):
+    """Docutils has nothing to say of them, and every block set apart is one that keeps its lines (``::``)."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
+        if documented:
+            said = io.StringIO()
+            settings = {"warning_stream": said, "report_level": 1, "file_insertion_enabled": False}
+            page = docutils.core.publish_doctree(documented, settings_overrides=settings)
+            where = f"{path.name}, {getattr(node, 'name', 'its first lines')}"
+            assert not said.getvalue(), f"{where}: {said.getvalue()}"
+            assert not list(page.findall(docutils.nodes.block_quote)), f"{where}: a block wants :: before it"
+            assert not list(page.findall(docutils.nodes.definition_list)), (
+                f"{where}: :param name: …, not columns"
+            )
+
+
+def test_files_are_short():
+    files = [p for floor, p in sources() if floor not in REWRITTEN]
+    long = {p.name: n for p in files if (n := len(p.read_text(encoding="utf-8").splitlines())) > LIMIT_FILE}
+    assert not long, long
 
 
 def test_weights_are_small():
