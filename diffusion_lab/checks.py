@@ -10,12 +10,13 @@ import math
 from collections.abc import Sequence
 from numbers import Integral
 
+import numpy as np
 import torch
 from torch import Tensor
 
 Time = int | Tensor  # whole t in 0…T: one, or [B] of them
 Reals = float | Tensor  # one number, or [B]: times between the steps too
-Numbers = Sequence[float | Tensor] | Tensor  # a row of them: a table, falling times
+Numbers = Sequence[float | Tensor] | Tensor | np.ndarray  # a row of them: a table, falling times
 Shape = Sequence[int]
 
 

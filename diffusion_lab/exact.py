@@ -84,8 +84,7 @@ class GaussianMixture:
             raise ValueError(f"every class needs an example; the counts are {counts.tolist()}")
         groups = [x[label == k] for k in range(len(counts))]
         flat = [g.flatten(1).double() for g in groups]
-        D = flat[0].shape[1]
-        covariances = torch.stack([torch.cov(g.mT, correction=0).reshape(D, D) for g in flat])
+        covariances = torch.stack([torch.cov(g.mT, correction=0).reshape(g.shape[1], -1) for g in flat])
         covariances.diagonal(dim1=1, dim2=2).add_(ridge)
         return cls(torch.stack([g.mean(0) for g in groups]), covariances=covariances, weights=counts.to(x))
 

@@ -34,6 +34,8 @@ STEPS, BATCH, LR, WARP = 450, 64, 4e-3, 0.08  # twenty times through the trainin
 class Classifier(nn.Module):
     """Three convolutions and two linear layers: images [N, 1, 8, 8] in [−1, 1] -> log-odds [N, 10]."""
 
+    scale: Tensor  # a buffer: saved with the weights, and not trained
+
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -43,7 +45,7 @@ class Classifier(nn.Module):
             nn.Flatten(), Dropout(0.3), nn.Linear(4 * 64, N_FEATURES), nn.SiLU(),
         )  # fmt: skip
         self.last = nn.Linear(N_FEATURES, N_CLASSES)
-        self.register_buffer("scale", torch.ones(()))  # a buffer: saved with the weights, and not trained
+        self.register_buffer("scale", torch.ones(()))
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits: softmax of them is p(y|x). [N, 10]"""

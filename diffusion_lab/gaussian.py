@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_data, noise_like, sum_over_data
+from .checks import Reals, check_data, noise_like, sum_over_data
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +25,9 @@ class Gaussian:
     mean: Tensor
     var: Tensor
 
-    def __post_init__(self) -> None:
-        mean = check_data(torch.as_tensor(self.mean), "mean")
-        var = check_data(torch.as_tensor(self.var, dtype=mean.dtype, device=mean.device), "var")
+    def __init__(self, mean: Reals, var: Reals) -> None:
+        mean = check_data(torch.as_tensor(mean), "mean")
+        var = check_data(torch.as_tensor(var, dtype=mean.dtype, device=mean.device), "var")
         fits = var.ndim == mean.ndim and all(v in (1, m) for v, m in zip(var.shape, mean.shape, strict=True))
         if var.ndim > 0 and not fits:
             raise ValueError(f"var must be one number or fit mean, {list(mean.shape)}; got {list(var.shape)}")

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .checks import Reals, check_int
 
-Label = int | Sequence[int] | Tensor  # one class, or [B] of them
+Label = int | Sequence[int] | Tensor | np.ndarray  # one class, or [B] of them
 
 
 class Dropout(nn.Module):

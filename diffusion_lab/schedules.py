@@ -36,17 +36,17 @@ class NoiseSchedule:
 
     signal: Tensor
     sigma: Tensor
-    name: str = ""
+    name: str
 
-    def __post_init__(self) -> None:
-        signal, sigma = _table(self.signal, "signal"), _table(self.sigma, "sigma")
+    def __init__(self, signal: Numbers, sigma: Numbers, name: str = "") -> None:
+        signal, sigma = _table(signal, "signal"), _table(sigma, "sigma")
         if signal.shape != sigma.shape or len(signal) < 2:
             raise ValueError(f"signal and sigma must have T + 1 ≥ 2 entries; got {len(signal)}, {len(sigma)}")
         if (signal < 0).any() or (sigma < 0).any():
             raise ValueError("signal and sigma must not be negative")
         if signal[0] != 1 or sigma[0] != 0:
             raise ValueError(f"signal[0] must be 1 and sigma[0] 0 (clean data); got {signal[0]}, {sigma[0]}")
-        vars(self).update(signal=signal, sigma=sigma)  # past the frozen dataclass
+        vars(self).update(signal=signal, sigma=sigma, name=name)  # past the frozen dataclass
         stuck = (~(self.log_snr[1:] < self.log_snr[:-1])).nonzero()  # written so that a NaN counts too
         if len(stuck):
             raise ValueError(f"signal/sigma must fall at every step; it does not at t = {int(stuck[0]) + 1}")
