@@ -89,7 +89,8 @@ def train(
     # channels_last is the layout of a GPU's fast convolutions; a CPU is slower with it on small images
     fast = x0.ndim == 4 and device.type == "cuda"
     layout = torch.channels_last if fast else torch.contiguous_format
-    net = net.to(device, memory_format=layout).train()  # pyrefly: ignore[no-matching-overload]  # a gap in torch's stubs
+    # torch's stubs do not know that a module's `to` takes a memory_format
+    net = net.to(device, memory_format=layout).train()  # pyrefly: ignore[no-matching-overload]
     # use_buffers=False: a table must not be averaged
     ema = AveragedModel(net, multi_avg_fn=_ema_update(recipe.ema_decay), use_buffers=False)
     ema.eval().requires_grad_(False)
