@@ -29,9 +29,10 @@ test: lint unit nbval browser  ## everything: style, unit tests, strict notebook
 quick: lint  ## while you work: style, and the unit tests that take no time (a minute and a half on 2 cores)
 	$(BIN)/python -m pytest tests -m "not browser and not slow" $(SHARE)
 
-lint: $(READY)  ## style only (make format mends most of it)
+lint: $(READY)  ## style and types (make format mends most of the style)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python --output-format min-text
 
 format: $(READY)  ## lay the code out and mend what can be mended
 	$(BIN)/ruff check --fix .

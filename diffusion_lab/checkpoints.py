@@ -11,12 +11,17 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from .history import History
+from .recipe import Recipe
+
+FilePath = str | os.PathLike[str]
 FORMAT = "diffusion_lab checkpoint 1"
 
 
-def write_atomically(path, content: bytes) -> None:
+def write_atomically(path: FilePath, content: bytes) -> None:
     """Writes beside the file and then replaces it: if the machine stops, the old one is there or the new."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +36,15 @@ def write_atomically(path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def save_checkpoint(path, recipe, net, ema, optimizer, generator, history) -> None:
+def save_checkpoint(
+    path: FilePath,
+    recipe: Recipe,
+    net: nn.Module,
+    ema: nn.Module,
+    optimizer: Optimizer,
+    generator: torch.Generator,
+    history: History,
+) -> None:
     """The whole state of a run in one safetensors file: plain numbers, nothing that runs when it is read."""
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
@@ -47,7 +60,7 @@ def save_checkpoint(path, recipe, net, ema, optimizer, generator, history) -> No
     write_atomically(path, safetensors.torch.save(tensors, metadata))
 
 
-def read_safetensors(path, expected_format: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_safetensors(path: FilePath, expected_format: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """(tensors, metadata) of a file of ours; ValueError for one that is missing, cut short or foreign."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -61,7 +74,15 @@ def read_safetensors(path, expected_format: str) -> tuple[dict[str, Tensor], dic
     return tensors, metadata
 
 
-def load_checkpoint(path, recipe, net, ema, optimizer, generator, history) -> None:
+def load_checkpoint(
+    path: FilePath,
+    recipe: Recipe,
+    net: nn.Module,
+    ema: nn.Module,
+    optimizer: Optimizer,
+    generator: torch.Generator,
+    history: History,
+) -> None:
     """Puts the state that `save_checkpoint` wrote into all that follows `recipe`.
 
     Raises ValueError for a file that cannot be read, and for one that belongs to another recipe: it names

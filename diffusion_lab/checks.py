@@ -1,19 +1,26 @@
 """What every function here asks of its input, in one place: finite floating-point data, shapes that really
 match, and a time that is an integer in range. Each check raises a ValueError that names the argument.
 
-The one subtle thing is `per_example`. A batch of times t has shape [B], the data has shape [B, *D], and
+The one subtle thing is `per_example`. A batch of times t has shape [B], the data has shape `[B, *D]`, and
 NumPy's rules would line t up with the *last* axis of the data: an error if you are lucky, a wrong result if
 B = D.
 """
 
 import math
+from collections.abc import Sequence
 from numbers import Integral
 
+import numpy as np
 import torch
 from torch import Tensor
 
+Time = int | Tensor  # whole t in 0…T: one, or [B] of them
+Reals = float | Tensor  # one number, or [B]: times between the steps too
+Numbers = Sequence[float | Tensor] | Tensor | np.ndarray  # a row of them: a table, falling times
+Shape = Sequence[int]
 
-def check_data(x, name: str, shape=None, finite: bool = True) -> Tensor:
+
+def check_data(x: object, name: str, shape: Shape | None = None, finite: bool = True) -> Tensor:
     """x itself, if it is a finite floating-point tensor (of the given shape); otherwise a ValueError.
 
     To look at the values, the CPU must wait for a GPU. `finite=False` leaves that out, where a later check
@@ -29,22 +36,22 @@ def check_data(x, name: str, shape=None, finite: bool = True) -> Tensor:
     return x
 
 
-def check_batch(x, name: str, data_shape, finite: bool = True) -> Tensor:
-    """x itself, if it is a batch [B, *data_shape] of (finite) floating-point data; otherwise a ValueError."""
+def check_batch(x: Tensor, name: str, data_shape: Shape, finite: bool = True) -> Tensor:
+    """x itself, if it is a batch `[B, *data_shape]` of (finite) floating-point data; else a ValueError."""
     check_data(x, name, finite=finite)
     if x.ndim == 0 or x.shape[1:] != torch.Size(data_shape):
         raise ValueError(f"{name} must be a batch of {list(data_shape)}; got {list(x.shape)}")
     return x
 
 
-def check_int(value, name: str, lowest: int) -> int:
+def check_int(value: object, name: str, lowest: int) -> int:
     """value as an int, if it is a whole number of at least `lowest`; otherwise a ValueError."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
         raise ValueError(f"{name} must be an integer of at least {lowest}; got {value!r}")
     return int(value)
 
 
-def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> Tensor:
+def check_t(t: Reals | Numbers, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> Tensor:
     """t on the CPU, [] or [B], every entry in lowest…T, and whole unless `real` is allowed."""
     if type(t) is int and lowest <= t <= T:  # by far the most frequent case
         return torch.tensor(t)
@@ -64,7 +71,7 @@ def check_t(t, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> 
 
 
 def per_example(values: Tensor, x: Tensor, name: str = "t") -> Tensor:
-    """values, [] or [B], shaped to multiply x [B, *D] example by example, in x's dtype.
+    """values, [] or [B], shaped to multiply x `[B, *D]` example by example, in x's dtype.
 
     [B] goes to x's device. One number stays on the CPU: torch multiplies it with data anywhere, and nobody
     has to wait for its transfer.
@@ -77,11 +84,11 @@ def per_example(values: Tensor, x: Tensor, name: str = "t") -> Tensor:
 
 
 def sum_over_data(x: Tensor) -> Tensor:
-    """[B, *D] -> [B]: the sum over everything but the batch."""
+    """`[B, *D] -> [B]`: the sum over everything but the batch."""
     return x.reshape(len(x), math.prod(x.shape[1:])).sum(1)
 
 
-def check_generator(generator) -> None:
+def check_generator(generator: object) -> None:
     """Raises ValueError unless generator is None or a torch.Generator."""
     if not isinstance(generator, torch.Generator | None):
         example = "torch.Generator().manual_seed(0)"

@@ -5,11 +5,14 @@ float32. Images are [N, C, H, W] float32, labels [N] int64. Nothing here touches
 """
 
 import math
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .checks import check_int
 from .exact import GaussianMixture
@@ -20,7 +23,7 @@ IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"
 # --- 2-D sets ---------------------------------------------------------------------------------------------
 
 
-def moons(n, generator=None):
+def moons(n: int, generator: torch.Generator | None = None) -> Tensor:
     """Two interleaved half circles with noise 0.03, inside about ±0.95 × ±0.6. -> [n, 2]"""
     n, rand, randn = _draws(n, generator)
     angle = math.pi * rand(n)
@@ -29,7 +32,7 @@ def moons(n, generator=None):
     return 0.6 * points + 0.03 * randn(n, 2)
 
 
-def swiss_roll(n, generator=None):
+def swiss_roll(n: int, generator: torch.Generator | None = None) -> Tensor:
     """A spiral of one and a half turns with noise 0.02, out to radius 0.9; uniform in angle. -> [n, 2]"""
     n, rand, randn = _draws(n, generator)
     angle = math.pi * (1.5 + 3 * rand(n, 1))
@@ -37,7 +40,7 @@ def swiss_roll(n, generator=None):
     return 0.9 / (4.5 * math.pi) * spiral + 0.02 * randn(n, 2)
 
 
-def checkerboard(n, generator=None):
+def checkerboard(n: int, generator: torch.Generator | None = None) -> Tensor:
     """Uniform on the 8 dark squares of a 4×4 board that fills [−1, 1]²: edges, no noise. -> [n, 2]"""
     n, rand, _ = _draws(n, generator)
     column = (4 * rand(n)).long()
@@ -45,7 +48,7 @@ def checkerboard(n, generator=None):
     return (torch.stack([column, row], dim=1) + rand(n, 2)) / 2 - 1
 
 
-def rings(n, generator=None):
+def rings(n: int, generator: torch.Generator | None = None) -> Tensor:
     """Three circles of radius 0.3, 0.6, 0.9 with noise 0.02; each point of a circle as likely. -> [n, 2]"""
     n, rand, randn = _draws(n, generator)
     lot = rand(n, 1)
@@ -54,13 +57,13 @@ def rings(n, generator=None):
     return radius * torch.cat([torch.cos(angle), torch.sin(angle)], dim=1) + 0.02 * randn(n, 2)
 
 
-def mixture(n, generator=None):
+def mixture(n: int, generator: torch.Generator | None = None) -> Tensor:
     """n points of ``toy_mixture()``, inside about ±0.95 (four standard deviations). -> [n, 2]"""
     n, _, _ = _draws(n, generator)
     return toy_mixture().sample(n, generator=generator).float()
 
 
-def toy_mixture():
+def toy_mixture() -> GaussianMixture:
     """The Gaussian mixture behind ``mixture``: its density, score and denoiser are exact at every t.
 
     Five blobs of different place, width and weight, lopsided on purpose: a swapped axis, a flipped sign or
@@ -74,22 +77,31 @@ def toy_mixture():
 TOYS = {f.__name__: f for f in (moons, swiss_roll, checkerboard, rings, mixture)}
 
 
-def _draws(n, generator):
+def _draws(
+    n: int, generator: torch.Generator | None
+) -> tuple[int, Callable[..., Tensor], Callable[..., Tensor]]:
     """n checked, and uniform and normal draws on the generator's device."""
     n = check_int(n, "n", 1)
-    where = dict(generator=generator, device=generator.device if generator is not None else "cpu")
-    return n, lambda *shape: torch.rand(shape, **where), lambda *shape: torch.randn(shape, **where)
+    device = generator.device if generator is not None else torch.device("cpu")
+
+    def rand(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=device)
+
+    def randn(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, device=device)
+
+    return n, rand, randn
 
 
 # --- images -----------------------------------------------------------------------------------------------
 
 
-def digits(split="train"):
+def digits(split: str = "train") -> tuple[Tensor, Tensor]:
     """The 8×8 handwritten digits that scikit-learn ships (UCI optical digits; 17 grey levels, 0…16).
 
-    split   "train" (1437 images) or "test" (360, held out: no code here ever trains on them)
-    returns images [N, 1, 8, 8] in [−1, 1] and labels [N], in the order of the original
-    raises  ValueError for any other split
+    :param split: "train" (1437 images) or "test" (360, held out: no code here ever trains on them)
+    :returns: images [N, 1, 8, 8] in [−1, 1] and labels [N], in the order of the original
+    :raises ValueError: for any other split
 
     The split draws nothing, so it never changes: sorted by class (ties in the original order), every
     fifth image is held out. That keeps each class's share to within one image.
@@ -104,30 +116,32 @@ def digits(split="train"):
     return images, torch.from_numpy(labels[chosen]).long()
 
 
-def _load_digits():
+def _load_digits() -> tuple[np.ndarray, np.ndarray]:
     """Grey levels [1797, 64] and labels [1797], as scikit-learn's load_digits gives them.
 
     Read from scikit-learn's own file, since importing scikit-learn takes a second; by scikit-learn itself
     where that file has moved.
     """
     package = find_spec("sklearn")
-    table = package and Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
-    if table and table.is_file():
-        rows = np.loadtxt(table, delimiter=",")
-        return rows[:, :64], rows[:, 64]
-    from sklearn.datasets import load_digits
+    if package and package.origin:
+        table = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+        if table.is_file():
+            rows = np.loadtxt(table, delimiter=",")
+            return rows[:, :64], rows[:, 64]
+    from sklearn.datasets import load_digits  # noqa: PLC0415  # takes a second, and is hardly ever needed
 
-    return load_digits(return_X_y=True)
+    found: Any = load_digits()
+    return found.data, found.target
 
 
-def from_array(array, value_range=None):
+def from_array(array: np.ndarray | Tensor, value_range: tuple[float, float] | None = None) -> Tensor:
     """Your own images, already in memory.
 
-    array        NumPy array or tensor: [N, H, W] (grey), [N, H, W, C] or [N, C, H, W] with C = 1 or 3. A
-                 single picture is array[None]: [3, H, W] is taken for three grey images
-    value_range  uint8 needs none (0…255); for floats say (0, 1) or (−1, 1)
-    returns      images [N, C, H, W] float32 in [−1, 1]
-    raises       ValueError for other shapes and types, NaN, or values outside the range
+    :param array: NumPy array or tensor: [N, H, W] (grey), [N, H, W, C] or [N, C, H, W] with C = 1 or 3. A
+        single picture is array[None]: [3, H, W] is taken for three grey images
+    :param value_range: uint8 needs none (0…255); for floats say (0, 1) or (−1, 1)
+    :returns: images [N, C, H, W] float32 in [−1, 1]
+    :raises ValueError: for other shapes and types, NaN, or values outside the range
     """
     pixels = torch.as_tensor(np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array)
     if pixels.dtype == torch.uint8:
@@ -162,18 +176,18 @@ def from_array(array, value_range=None):
     return 2 * (pixels - low) / (high - low) - 1
 
 
-def from_folder(path, size=None, channels=3):
+def from_folder(path: str | Path, size: int | None = None, channels: int = 3) -> tuple[Tensor, Tensor | None]:
     """Your own images, from a folder: cropped to the middle square and scaled to size × size.
 
-    path      folder of image files, or of one subfolder per class
-    size      side in pixels; may be left out when the squares already agree
-    channels  3 (colour) or 1 (grey)
-    returns   images [N, C, S, S] float32 in [−1, 1], and labels [N] (label k is the k-th subfolder in
-              alphabetical order), or None where there are no subfolders
-    raises    ValueError for a folder that is missing or holds no image, a file that cannot be read (named),
-              squares of different size when no size is given
+    :param path: folder of image files, or of one subfolder per class
+    :param size: side in pixels; may be left out when the squares already agree
+    :param channels: 3 (colour) or 1 (grey)
+    :returns: images [N, C, S, S] float32 in [−1, 1], and labels [N] (label k is the k-th subfolder in
+        alphabetical order), or None where there are no subfolders
+    :raises ValueError: for a folder that is missing or holds no image, a file that cannot be read (named),
+        squares of different size when no size is given
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps  # noqa: PLC0415  # Pillow is optional
 
     folder = Path(path)
     if channels not in (1, 3):
@@ -210,6 +224,7 @@ def from_folder(path, size=None, channels=3):
                 f"size must be given when images differ: {files[0].name!r} has side {len(squares[0])}, "
                 f"{file.name!r} has {len(squares[-1])}"
             )
+    side = len(squares[0])
     images = torch.from_numpy(np.stack(squares)).reshape(len(files), side, side, channels)
     images = images.permute(0, 3, 1, 2).float().contiguous() / 127.5 - 1
     if loose:
@@ -217,7 +232,7 @@ def from_folder(path, size=None, channels=3):
     return images, torch.repeat_interleave(torch.tensor([len(found) for _, found in per_class]))
 
 
-def _image_files(folder):
+def _image_files(folder: Path) -> list[Path]:
     """The image files of a folder in alphabetical order, hidden ones (._photo.png) left out."""
     return [
         file

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from .checks import check_data, check_int, check_t, noise_like, sum_over_data
+from .checks import Time, check_data, check_int, check_t, noise_like, sum_over_data
 from .forward import q_marginal, q_posterior, q_sample
 from .gaussian import Gaussian, kl
 from .schedules import NoiseSchedule
@@ -44,7 +44,7 @@ class NegativeELBO:
         return self.total / (self.dims * math.log(2))
 
 
-def reverse_variance(schedule: NoiseSchedule, variance="small") -> Tensor:
+def reverse_variance(schedule: NoiseSchedule, variance: str | Tensor = "small") -> Tensor:
     """The *variance* of p_θ(x_{t−1}|x_t), a table [T + 1] (Ho et al. 2020, section 3.2); entry 0 is 0.
 
     "small": the posterior's, β̃_t, which is right for data without any spread; "large": β_t, that of
@@ -72,21 +72,21 @@ def elbo(
     denoiser: Denoiser,
     x0: Tensor,
     schedule: NoiseSchedule,
-    variance="small",
+    variance: str | Tensor = "small",
     decoder: str = "gaussian",
     levels: int = 256,
     noise: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> NegativeELBO:
-    """The negative ELBO of each example in x0 [B, *D], in nats (Ho et al. 2020, eq. 5).
+    """The negative ELBO of each example in x0 `[B, *D]`, in nats (Ho et al. 2020, eq. 5).
 
     Every expectation over x_t is estimated with one draw. The mean of p_θ(x_{t−1}|x_t) is that of
     q(x_{t−1}|x_t, x̂_0); for its variance see `reverse_variance`. decoder, for L_0: "gaussian" is the
     density N(x_0; x̂_0, variance[1]); "discretized" its integral over the bin of x_0 (eq. 13), for data on
-    `levels` equally spaced values from −1 to 1, where the outer bins reach to ±∞. `noise` [B, *D], if
+    `levels` equally spaced values from −1 to 1, where the outer bins reach to ±∞. `noise` `[B, *D]`, if
     given, is the ε of every x_t; otherwise each has its own. Calls the denoiser T times, and shows a
     progress bar if that is slow. In half precision the terms would be lost to rounding: such data is taken
-    to float32, and so is what the denoiser sees. For k draws, and their standard error:
+    to float32, and so is what the denoiser sees. For k draws, and their standard error::
 
         totals = elbo(denoiser, x0.repeat_interleave(k, 0), schedule).total.reshape(-1, k)  # [B, k]
         totals.mean(1), totals.std(1) / k**0.5
@@ -106,7 +106,7 @@ def elbo(
 
     start = Gaussian(x0.new_zeros(()), schedule.signal[-1] ** 2 + schedule.sigma[-1] ** 2)
     prior = kl(q_marginal(x0, schedule.T, schedule), start)
-    diffusion = x0.new_zeros(len(x0), schedule.T + 1)
+    diffusion, reconstruction = x0.new_zeros(len(x0), schedule.T + 1), x0.new_zeros(len(x0))
     for t in trange(schedule.T, 0, -1, desc="ELBO", delay=2, leave=False):
         x_t = q_sample(x0, t, schedule, noise, generator)
         guess = check_schedule(denoiser(x_t, t), schedule).x0
@@ -124,11 +124,10 @@ def elbo(
 def check_levels(x0: Tensor, levels: int) -> Tensor:
     """x0, if every value is one of `levels` equally spaced ones from −1 to 1; otherwise a ValueError.
 
-    In half precision most levels are not numbers that exist, but the nearest one can be told: such data comes
-    back in float32, on the levels.
+    In half precision most levels are not numbers that exist. The number nearest to a level is off by half its
+    own spacing at most, so that the level can be told: such data comes back in float32, on the levels.
     """
     last, half = check_int(levels, "levels", 2) - 1, torch.finfo(x0.dtype).bits < 32
-    # the number of half precision nearest to a level is off by half its own spacing, at most
     allowed = 1e-3 + (torch.finfo(x0.dtype).eps / 8 * last if half else 0)
     if allowed > 0.4:
         raise ValueError(f"x0 must be in float32: {x0.dtype} does not tell {levels} levels apart")
@@ -159,14 +158,14 @@ def discretized_log_prob(x0: Tensor, mean: Tensor, std: float, levels: int) -> T
 def simple_loss(
     denoiser: Denoiser,
     x0: Tensor,
-    t,
+    t: Time,
     schedule: NoiseSchedule,
     noise: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """L_simple = ‖ε − ε̂(x_t, t)‖² of each example: [B] (Ho et al. 2020, eq. 14).
 
-    A sum over the data's axes, not a mean. x0 [B, *D]; t in 1…T, an int or [B]; noise is the ε, drawn
+    A sum over the data's axes, not a mean. x0 `[B, *D]`; t in 1…T, an int or [B]; noise is the ε, drawn
     unless given. Keeps gradients, so it can be trained on.
     """
     check_data(x0, "x0")
@@ -176,7 +175,7 @@ def simple_loss(
     return sum_over_data((noise - prediction.eps) ** 2)
 
 
-def simple_weights(schedule: NoiseSchedule, variance="small") -> Tensor:
+def simple_weights(schedule: NoiseSchedule, variance: str | Tensor = "small") -> Tensor:
     """The weights w [T + 1] that turn L_simple into the ELBO: L_{t−1} = w_t L_simple(t) + const.
 
     (Ho et al. 2020, eq. 12.) w_t = sigma_t²/signal_t² · c²/(2 variance_t), where c = signal_{t−1} (1 −

@@ -1,7 +1,7 @@
 """Features for metrics: a small classifier of the digits, and what it knows of an image before it names it.
 
 The Inception score and the Fréchet distance are usually taken of what the Inception network says of a
-photograph. Here a small convolutional network reads 8×8 digits:
+photograph. Here a small convolutional network reads 8×8 digits::
 
     classifier = features.load()
     classifier.features(images)         # [N, 32]: the layer before the last
@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from . import data
-from .checkpoints import read_safetensors, write_atomically
+from .checkpoints import FilePath, read_safetensors, write_atomically
 from .checks import check_data, check_int
+from .layers import Dropout
 from .pretrained import FOLDER
-from .unet import Dropout, drawn, loaded
+from .weights import drawn, loaded
 
 FORMAT = "diffusion_lab classifier 1"
 N_FEATURES, N_CLASSES = 32, 10
@@ -33,7 +34,9 @@ STEPS, BATCH, LR, WARP = 450, 64, 4e-3, 0.08  # twenty times through the trainin
 class Classifier(nn.Module):
     """Three convolutions and two linear layers: images [N, 1, 8, 8] in [−1, 1] -> log-odds [N, 10]."""
 
-    def __init__(self):
+    scale: Tensor  # a buffer: saved with the weights, and not trained
+
+    def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(1, 16, 3, padding=1), nn.SiLU(),
@@ -42,7 +45,7 @@ class Classifier(nn.Module):
             nn.Flatten(), Dropout(0.3), nn.Linear(4 * 64, N_FEATURES), nn.SiLU(),
         )  # fmt: skip
         self.last = nn.Linear(N_FEATURES, N_CLASSES)
-        self.register_buffer("scale", torch.ones(()))  # a buffer: saved with the weights, and not trained
+        self.register_buffer("scale", torch.ones(()))
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits: softmax of them is p(y|x). [N, 10]"""
@@ -60,7 +63,7 @@ class Classifier(nn.Module):
         return self(images).softmax(1)
 
 
-def load(folder=FOLDER) -> Classifier:
+def load(folder: FilePath = FOLDER) -> Classifier:
     """The classifier that ships, in eval mode, on the CPU, in float32; its weights ask for no gradient.
 
     Raises ValueError for a file that is missing, cut short or of other make.
@@ -69,7 +72,7 @@ def load(folder=FOLDER) -> Classifier:
     return loaded(Classifier, weights).eval().requires_grad_(False)
 
 
-def save(classifier: Classifier, folder=FOLDER) -> None:
+def save(classifier: Classifier, folder: FilePath = FOLDER) -> None:
     """Stores the weights, rounded to float16."""
     weights = {name: value.half().contiguous() for name, value in classifier.state_dict().items()}
     content = safetensors.torch.save(weights, {"format": FORMAT})

@@ -1,29 +1,29 @@
 """The forward process q: how data becomes noise, one step at a time, in one jump, and backwards when x_0 is
 known.
 
-It has no parameters. Notebook 02 walks through the q_… functions in this order; the two after them give the
+It has no parameters. Notebook 02 walks through the functions `q_…` in this order; the two after them give the
 numbers that q(x_t|x_s) and q(x_s|x_t, x_0) are made of, for any two times s < t.
 """
 
 import torch
 from torch import Tensor
 
-from .checks import check_data, check_t, noise_like, per_example
+from .checks import Time, check_data, check_t, noise_like, per_example
 from .gaussian import Gaussian
 from .schedules import NoiseSchedule
 
 
 def q_step(
     x_prev: Tensor,
-    t,
+    t: Time,
     schedule: NoiseSchedule,
     noise: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """One step of the chain: x_t ~ q(x_t|x_{t−1}) = N(√α_t x_{t−1}, β_t I) (Ho et al. 2020, eq. 2).
 
-    x_prev [B, *D] is x_{t−1}; t in 1…T, an int or [B]; noise, of x_prev's shape, is drawn unless given. ->
-    [B, *D]. Raises ValueError for t = 0 (no step leads there), and for shapes that do not match.
+    x_prev `[B, *D]` is x_{t−1}; t in 1…T, an int or [B]; noise, of x_prev's shape, is drawn unless given. ->
+    `[B, *D]`. Raises ValueError for t = 0 (no step leads there), and for shapes that do not match.
     """
     check_data(x_prev, "x_prev")
     t = check_t(t, schedule.T, lowest=1)
@@ -32,10 +32,10 @@ def q_step(
     return keep * x_prev + add * noise
 
 
-def q_marginal(x0: Tensor, t, schedule: NoiseSchedule) -> Gaussian:
+def q_marginal(x0: Tensor, t: Time, schedule: NoiseSchedule) -> Gaussian:
     """All t steps at once: q(x_t|x_0) = N(signal_t x_0, sigma_t² I) (Ho et al. 2020, eq. 4).
 
-    x0 [B, *D]; t in 0…T, an int or [B].
+    x0 `[B, *D]`; t in 0…T, an int or [B].
     """
     check_data(x0, "x0")
     t = check_t(t, schedule.T)
@@ -44,14 +44,14 @@ def q_marginal(x0: Tensor, t, schedule: NoiseSchedule) -> Gaussian:
 
 def q_sample(
     x0: Tensor,
-    t,
+    t: Time,
     schedule: NoiseSchedule,
     noise: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """A draw from q(x_t|x_0): x_t = signal_t x_0 + sigma_t ε (Ho et al. 2020, eq. 4 and section 3.2).
 
-    x0 [B, *D]; t in 0…T, an int or [B]; noise is ε, of x0's shape, drawn unless given. -> [B, *D]. x_0
+    x0 `[B, *D]`; t in 0…T, an int or [B]; noise is ε, of x0's shape, drawn unless given. -> `[B, *D]`. x_0
     comes back at t = 0.
     """
     check_data(x0, "x0")
@@ -63,7 +63,7 @@ def q_sample(
 def q_chain(x0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None = None) -> Tensor:
     """The whole chain x_0, x_1, …, x_T, with fresh noise in each step (Ho et al. 2020, eq. 2).
 
-    -> [T + 1, *x0.shape], indexed by t.
+    -> `[T + 1, *x0.shape]`, indexed by t.
     """
     chain = [check_data(x0, "x0")]
     for t in range(1, schedule.T + 1):
@@ -71,15 +71,15 @@ def q_chain(x0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | No
     return torch.stack(chain)
 
 
-def q_posterior(x0: Tensor, x_t: Tensor, t, schedule: NoiseSchedule, s=None) -> Gaussian:
+def q_posterior(x0: Tensor, x_t: Tensor, t: Time, schedule: NoiseSchedule, s: Time | None = None) -> Gaussian:
     """q(x_s|x_t, x_0) for s < t: where x_t came from, if it came from x_0. s = t − 1 unless given.
 
     By Bayes, ∝ q(x_t|x_s) q(x_s|x_0), a product of two Gaussians in x_s (Ho et al. 2020, eq. 6 and 7, for s
-    = t − 1; Kingma et al. 2021, appendix A.2, for any s). With r = SNR_t/SNR_s:
+    = t − 1; Kingma et al. 2021, appendix A.2, for any s). With r = SNR_t/SNR_s::
 
         mean = signal_s (1 − r) x_0 + r (signal_s/signal_t) x_t,   var = sigma_s² (1 − r)
 
-    x0 and x_t: [B, *D]; t in 1…T and s in 0…t − 1: ints or [B]. At s = 0 this is the point mass at x_0
+    x0 and x_t: `[B, *D]`; t in 1…T and s in 0…t − 1: ints or [B]. At s = 0 this is the point mass at x_0
     (variance 0).
     """
     check_data(x0, "x0")
@@ -93,7 +93,7 @@ def q_posterior(x0: Tensor, x_t: Tensor, t, schedule: NoiseSchedule, s=None) -> 
     return Gaussian(mean, per_example(var, x0))
 
 
-def posterior_weights(t, s, schedule: NoiseSchedule) -> tuple[Tensor, Tensor, Tensor]:
+def posterior_weights(t: Time, s: Time, schedule: NoiseSchedule) -> tuple[Tensor, Tensor, Tensor]:
     """Of q(x_s|x_t, x_0) for s < t: the mean's weight of x_0, that of x_t, and the variance; float64.
 
     The equations stand in `q_posterior`; t and s are ints, or [B], and are not checked again.
@@ -104,7 +104,7 @@ def posterior_weights(t, s, schedule: NoiseSchedule) -> tuple[Tensor, Tensor, Te
     return signal[s] * gain, weight_x_t, sigma[s] ** 2 * gain
 
 
-def transition(t, s, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
+def transition(t: Time, s: Time, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
     """Of q(x_t|x_s) = N(α_{t|s} x_s, σ²_{t|s} I) for s < t: α_{t|s} and the *variance* σ²_{t|s}; float64.
 
     α_{t|s} = signal_t/signal_s and σ²_{t|s} = sigma_t² − α²_{t|s} sigma_s² = sigma_t² (1 − SNR_t/SNR_s)

@@ -1,6 +1,6 @@
 """Guidance: denoisers that follow a condition c more, or less, than they were trained to.
 
-One convention for the scale w throughout, with ∅ for "not told c" (papers have three):
+One convention for the scale w throughout, with ∅ for "not told c" (papers have three)::
 
     ε̂ = ε̂_∅ + w (ε̂_c − ε̂_∅):   w = 0 is unconditional, w = 1 conditional, w > 1 guided.
 
@@ -18,16 +18,19 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from .checks import check_data, per_example
+from .checks import Reals, check_data, per_example
 from .schedules import NoiseSchedule, signal_sigma
 from .views import Denoiser, Prediction, check_prediction, check_schedule, named
+
+Interval = tuple[float, float] | None
+Classifier = Callable[[Tensor, Reals], Tensor]  # (x_t, t) -> log p(c|x_t) [B]
 
 
 def classifier_free(
     conditional: Denoiser,
     unconditional: Denoiser,
     w: float | Tensor,
-    interval: tuple[float, float] | None = None,
+    interval: Interval = None,
 ) -> Denoiser:
     """ε̂ = ε̂_∅ + w (ε̂_c − ε̂_∅), from two denoisers (Ho & Salimans 2022, eq. 6, whose w is ours − 1).
 
@@ -38,7 +41,7 @@ def classifier_free(
     """
     w, interval = _check_scale(w), _check_interval(interval)
 
-    def denoise(x_t: Tensor, t) -> Prediction:
+    def denoise(x_t: Tensor, t: Reals) -> Prediction:
         uncond = check_prediction(unconditional(x_t, t))
         cond = check_schedule(conditional(x_t, t), uncond.schedule)
         scale = _scale(w, interval, x_t, t, uncond.schedule)
@@ -49,9 +52,9 @@ def classifier_free(
 
 def classifier(
     unconditional: Denoiser,
-    log_prob: Callable,
+    log_prob: Classifier,
     w: float | Tensor,
-    interval: tuple[float, float] | None = None,
+    interval: Interval = None,
 ) -> Denoiser:
     """score = score_∅ + w ∇ log p(c|x_t), from a denoiser and a classifier of noisy data.
 
@@ -63,7 +66,7 @@ def classifier(
     """
     w, interval = _check_scale(w), _check_interval(interval)
 
-    def denoise(x_t: Tensor, t) -> Prediction:
+    def denoise(x_t: Tensor, t: Reals) -> Prediction:
         uncond = check_prediction(unconditional(x_t, t))
         signal, sigma = signal_sigma(uncond.schedule, t, x_t)
         if (signal == 0).any():
@@ -76,7 +79,7 @@ def classifier(
     return _named_after(denoise, unconditional)
 
 
-def _gradient(log_prob: Callable, x_t: Tensor, t) -> Tensor:
+def _gradient(log_prob: Classifier, x_t: Tensor, t: Reals) -> Tensor:
     """∇ log_prob(x_t, t), which depends on x_t: its own gradient is kept where somebody wants it."""
     wanted = x_t.requires_grad and torch.is_grad_enabled()
     with torch.enable_grad():
@@ -90,7 +93,7 @@ def _gradient(log_prob: Callable, x_t: Tensor, t) -> Tensor:
     return check_data(gradient, "the gradient of log_prob")
 
 
-def _scale(w: Tensor, interval, x_t: Tensor, t, schedule: NoiseSchedule) -> Tensor:
+def _scale(w: Tensor, interval: Interval, x_t: Tensor, t: Reals, schedule: NoiseSchedule) -> Tensor:
     """w at the times within the interval, 1 at others; shaped to multiply x_t."""
     w = per_example(w, x_t, "w")
     if interval is None:
@@ -100,7 +103,7 @@ def _scale(w: Tensor, interval, x_t: Tensor, t, schedule: NoiseSchedule) -> Tens
     return torch.where((low < sigma / signal) & (sigma / signal <= high), w, 1.0)
 
 
-def _check_scale(w) -> Tensor:
+def _check_scale(w: float | Tensor) -> Tensor:
     """w as a tensor, [] or [B]."""
     try:
         scale = w if isinstance(w, Tensor) else torch.as_tensor(w, dtype=torch.float64)
@@ -112,21 +115,21 @@ def _check_scale(w) -> Tensor:
     return scale
 
 
-def _check_interval(interval):
+def _check_interval(interval: Interval) -> Interval:
     """(low, high) with 0 ≤ low < high, or None."""
     if interval is not None:
-        pair = isinstance(interval, tuple | list) and len(interval) == 2
+        pair = isinstance(interval, (tuple, list)) and len(interval) == 2
         if not (pair and all(isinstance(end, Real) for end in interval) and 0 <= interval[0] < interval[1]):
             raise ValueError(f"interval must be None or (low, high), 0 ≤ low < high; got {interval!r}")
     return interval
 
 
-def _named_after(denoise, *parts: Denoiser) -> Denoiser:
+def _named_after(denoise: Denoiser, *parts: Denoiser) -> Denoiser:
     """The guided denoiser, which says of itself what its parts do: schedule, shape, and a network's dtype."""
     schedule, shape, dtype = (
         next((getattr(part, name) for part in parts if getattr(part, name, None) is not None), None)
         for name in ("schedule", "shape", "dtype")
     )
-    denoise = named(denoise, schedule, shape)
-    denoise.dtype = dtype
-    return denoise
+    guided = named(denoise, schedule, shape)
+    vars(guided)["dtype"] = dtype
+    return guided

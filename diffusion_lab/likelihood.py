@@ -6,10 +6,11 @@ numbers without a name are those of Song, Sohl-Dickstein et al. 2021. Everything
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import check_data, check_int, noise_like, sum_over_data
+from .checks import Numbers, check_data, check_int, noise_like, sum_over_data
 from .elbo import NegativeELBO, check_levels, discretized_log_prob
 from .gaussian import Gaussian
 from .sde import SDE, on_path
@@ -29,7 +30,7 @@ def log_likelihood(
     generator: torch.Generator | None = None,
     start: float = 0.0,
 ) -> Tensor:
-    """log p_0(x_0) in nats: [B, *D] -> [B], in float64, by the probability-flow ODE v = dx/du (eq. 39):
+    """log p_0(x_0) in nats: `[B, *D] -> [B]`, in float64, by the probability-flow ODE v = dx/du (eq. 39)::
 
         log p_0(x(0)) = log p_1(x(1)) + ∫_0^1 ∇·v(x(u), u) du,   p_1 = N(0, (signal² + sigma²) I) at u = 1
 
@@ -49,14 +50,14 @@ def likelihood_path(
     denoiser: Denoiser,
     x: Tensor,
     sde: SDE,
-    times,
+    times: Numbers,
     divergence: str = "exact",
     probes: int = 1,
     rtol: float | None = None,
     atol: float | None = None,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What `log_likelihood` meets on its way to u = 1: states [len(times), B, *D], log p_u [len(times), B].
+    """What `log_likelihood` meets on its way to u = 1: states `[len(times), B, *D]`, log p_u [len(times), B].
 
     x is the state at the first of `times`, which rise up to 1. Along the ODE d log p_u(x(u))/du = −∇·v.
     """
@@ -74,7 +75,7 @@ def likelihood_path(
         draws = x.expand(check_int(probes, "probes", 1), *x.shape)
         vectors = noise_like(draws, generator).sign() / math.sqrt(probes)
 
-    def field(u, y):
+    def field(u: float, y: np.ndarray) -> np.ndarray:
         with torch.enable_grad():
             x_u = as_batch(y[:-B], x).requires_grad_()
             v = velocity(predict, x_u, u, sde)
@@ -104,7 +105,7 @@ def ode_elbo(
     atol: float | None = None,
     generator: torch.Generator | None = None,
 ) -> NegativeELBO:
-    """An upper bound on −log P(x_0) in nats, by the ODE, for data on `levels` values from −1 to 1:
+    """An upper bound on −log P(x_0) in nats, by the ODE, for data on `levels` values from −1 to 1::
 
         −log P(x_0) ≤ E[log q(x_u|x_0) − log p_u(x_u)] + E[−log p(x_0|x_u)]      u = start, x_u ~ q(x_u|x_0)
 

@@ -101,7 +101,7 @@ def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
         raise ValueError(f"width must be None or a finite number above 0; got {width!r}")
     a, b = _pair(a, b, "a", "b", least=2)
 
-    def kernel(x, y):
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
         if width is None:
             return (x @ y.mT / x.shape[1] + 1) ** 3
         return torch.exp(-distances(x, y).square() / (2 * width**2))
@@ -114,10 +114,10 @@ def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
 class Memorisation(NamedTuple):
     """What `memorisation` finds.
 
-    ratio    mean distance of a sample to the nearest training example, over that of a held-out example:
-             0 for copies, 1 for samples that keep the distance that new data keeps
-    nearer   probability that a sample is nearer to the training set than a held-out example is: ½ for new
-             data, 1 for copies
+    :ivar ratio: mean distance of a sample to the nearest training example, over that of a held-out example:
+        0 for copies, 1 for samples that keep the distance that new data keeps
+    :ivar nearer: probability that a sample is nearer to the training set than a held-out example is: ½ for
+        new data, 1 for copies
     """
 
     ratio: float
@@ -152,7 +152,7 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _pair(a, b, name_a: str, name_b: str, least: int) -> tuple[Tensor, Tensor]:
+def _pair(a: Tensor, b: Tensor, name_a: str, name_b: str, least: int) -> tuple[Tensor, Tensor]:
     a, b = _rows(a, name_a, least), _rows(b, name_b, least)
     if a.shape[1] != b.shape[1]:
         raise ValueError(
@@ -161,7 +161,7 @@ def _pair(a, b, name_a: str, name_b: str, least: int) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def _rows(x, name: str, least: int) -> Tensor:
+def _rows(x: Tensor, name: str, least: int) -> Tensor:
     """x as rows [N, F] in float64 on the CPU; ValueError if there are too few."""
     check_data(x, name)
     if x.ndim < 2 or x[:1].numel() == 0 or len(x) < least:

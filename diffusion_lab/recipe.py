@@ -4,16 +4,18 @@ import dataclasses
 import functools
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from .checks import check_int
 from .schedules import SCHEDULES, NoiseSchedule, zero_terminal_snr
 from .unet import MLP, TinyUNet, drawn, loaded
 
-NETWORKS = {"TinyUNet": TinyUNet, "MLP": MLP}
+NETWORKS: dict[str, type[TinyUNet] | type[MLP]] = {"TinyUNet": TinyUNet, "MLP": MLP}
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Recipe:
 
     data: str = "digits"  # "digits", or one of data.TOYS; only a name where train() is given the data itself
     network: str = "TinyUNet"  # or "MLP"
-    arguments: dict = dataclasses.field(default_factory=dict)  # of the network, by name
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the network, by name
     schedule: str = "cosine"  # one of schedules.SCHEDULES
     T: int = 1000
     zero_terminal: bool = False  # bend the schedule to end at SNR 0 (schedules.zero_terminal_snr)
@@ -40,7 +42,7 @@ class Recipe:
     precision: str = "fp32"  # or "bf16": matrix products and convolutions in bfloat16, the rest in float32
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         choices = dict(
             network=NETWORKS, schedule=SCHEDULES, predicts=["eps", "x0", "v"], precision=["fp32", "bf16"]
         )
@@ -61,7 +63,7 @@ class Recipe:
         for name in ("warmup", "beta2", "ema_decay", "label_dropout"):
             self._check(name, lambda value: 0 <= value < 1, "a number in [0, 1)")
 
-    def _check(self, name: str, is_right, expected: str) -> None:
+    def _check(self, name: str, is_right: Callable[[Any], bool], expected: str) -> None:
         value = getattr(self, name)
         try:
             right = is_right(value)
@@ -74,7 +76,7 @@ class Recipe:
         schedule = SCHEDULES[self.schedule](self.T)
         return zero_terminal_snr(schedule) if self.zero_terminal else schedule
 
-    def make_network(self, weights: dict | None = None) -> nn.Module:
+    def make_network(self, weights: dict[str, Tensor] | None = None) -> TinyUNet | MLP:
         """The untrained network, its weights drawn from the recipe's seed by a generator of their own.
 
         Or with these `weights`, a state_dict: see unet.loaded. Raises ValueError for arguments that the

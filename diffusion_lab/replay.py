@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from . import samplers
-from .checkpoints import read_safetensors, write_atomically
+from .checkpoints import FilePath, read_safetensors, write_atomically
 from .data import toy_mixture
 from .forward import q_sample
+from .history import History
+from .model import ModelDenoiser
 from .pretrained import FOLDER
 from .recipe import Recipe
-from .training import load_data, train
-from .unet import ModelDenoiser
+from .training import Data, load_data, train
 from .views import Prediction
 
 FORMAT = "diffusion_lab replay 1"
@@ -35,19 +36,19 @@ PLANE = torch.cartesian_prod(*[torch.linspace(-1.2, 1.2, 13)] * 2)  # [169, 2]
 class Recording:
     """K checkpoints of a training run, the first of them untrained; all with the averaged weights.
 
-    steps     [K] how many training steps each had behind it
-    times     [20] t, the middles of 20 equal ranges
-    loss      [K, 20] mean squared error at each t, in the view that the network predicts; x_0 and ε are the
-              same at every t and every checkpoint
-    samples   [K, N, *D] by DDIM, from the same x_T: points, or two rows of images, an image for each class,
-              each row from one noise
-    per_step  the loss of each training step, up to the last checkpoint
+    :ivar steps: [K] how many training steps each had behind it
+    :ivar times: [20] t, the middles of 20 equal ranges
+    :ivar loss: [K, 20] mean squared error at each t, in the view that the network predicts; x_0 and ε are the
+        same at every t and every checkpoint
+    :ivar samples: `[K, N, *D]` by DDIM, from the same x_T: points, or two rows of images, an image for each
+        class, each row from one noise
+    :ivar per_step: the loss of each training step, up to the last checkpoint
 
     Where the exact denoiser is known, which is the mixture:
 
-    floor     [20] the loss of the exact denoiser
-    error     [K, 20] mean squared distance of the network from the exact denoiser: loss ≈ floor + error
-    score     [K, 7, 169, 2] the network's, at times[SCORED] and the points of PLANE
+    :ivar floor: [20] the loss of the exact denoiser
+    :ivar error: [K, 20] mean squared distance of the network from the exact one: loss ≈ floor + error
+    :ivar score: [K, 7, 169, 2] the network's, at times[SCORED] and the points of PLANE
     """
 
     recipe: Recipe
@@ -60,7 +61,7 @@ class Recording:
     error: Tensor | None = None
     score: Tensor | None = None
 
-    def save(self, path) -> None:
+    def save(self, path: FilePath) -> None:
         """One safetensors file, numbers rounded to float16, with the recipe in its metadata."""
         tables = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         for name, value in tables.items():
@@ -70,7 +71,7 @@ class Recording:
         write_atomically(path, content)
 
     @classmethod
-    def load(cls, path) -> "Recording":
+    def load(cls, path: FilePath) -> "Recording":
         """Raises ValueError for a file that is missing, cut short or of other make."""
         tables, metadata = read_safetensors(path, FORMAT)
         tables = {name: v.float() if v.is_floating_point() else v for name, v in tables.items()}
@@ -78,7 +79,7 @@ class Recording:
 
 
 class Recorder:
-    """Records a training run, as the callback of `train`:
+    """Records a training run, as the callback of `train`::
 
         recorder = Recorder(recipe)
         train(recipe, callback=recorder, callback_every=10)
@@ -89,10 +90,10 @@ class Recorder:
     is the recipe's own: digits, or the mixture. Raises ValueError for other data.
     """
 
-    def __init__(self, recipe: Recipe, data=None):
+    def __init__(self, recipe: Recipe, data: Data | None = None) -> None:
         exact = data is None and recipe.data == "mixture"
         data = load_data(recipe) if data is None else data
-        x0, label = data if isinstance(data, tuple | list) else (data, None)
+        x0, label = data if isinstance(data, (tuple, list)) else (data, None)
         if not exact and (x0.ndim != 4 or x0.shape[1] != 1):
             raise ValueError(
                 f'data must be grey images [N, 1, S, S], or the "mixture"; got shape {list(x0.shape)}'
@@ -105,30 +106,31 @@ class Recorder:
         pick = torch.randint(len(x0), (3000 if exact else 50,), generator=generator)
         x0, noise = x0[pick], torch.randn(x0[pick].shape, generator=generator)
         x0, noise = (part.repeat(N_TIMES, *[1] * (x0.ndim - 1)) for part in (x0, noise))
-        t, self.label = self.times.repeat_interleave(len(pick)), None
+        t = self.times.repeat_interleave(len(pick))
+        self.label: Tensor | None = None
         if label is not None and net.num_classes is not None:
-            self.label = label[pick].repeat(N_TIMES)
+            self.label = torch.as_tensor(label)[pick].repeat(N_TIMES)
         x_t = q_sample(x0, t, self.schedule, noise)
         truth = Prediction(x_t, t, self.schedule, x0, noise)
         self.x_t, self.t, self.target = x_t, t, getattr(truth, recipe.predicts)
-        self.best = None
+        self.best: Tensor | None = None
         if exact:
             self.best = getattr(toy_mixture().denoiser(self.schedule)(x_t, t), recipe.predicts)
 
         # … and samples from the same x_T: 300 points, or two rows of images, each from one noise
         columns = 150 if exact else min(net.num_classes or 10, 10)
         self.x_T = samplers.p_sample_prior((2 * columns, *x0.shape[1:]), self.schedule, generator)
-        self.label_T = None
+        self.label_T: Tensor | None = None
         if net.num_classes is not None:
             self.x_T = self.x_T[:2].repeat_interleave(columns, 0)
             self.label_T = torch.arange(columns).repeat(2)
 
         self.tables = {"steps": [], "loss": [], "samples": []} | ({"error": [], "score": []} if exact else {})
-        self.per_step, self.due = torch.zeros(0), 0
+        self.per_step, self.due = torch.zeros(0), 0.0
         self(0, ModelDenoiser(net, self.schedule, recipe.predicts), None)
 
     @torch.no_grad()
-    def __call__(self, step: int, denoiser: ModelDenoiser, history) -> None:
+    def __call__(self, step: int, denoiser: ModelDenoiser, history: History | None) -> None:
         """Keeps a checkpoint, if the steps have grown by a seventh since the last one, or end here."""
         if step < self.due and step < self.recipe.steps:
             return
@@ -157,7 +159,7 @@ class Recorder:
 
 
 def per_t(difference: Tensor) -> Tensor:
-    """The mean square at each t, of differences [20 n, *D]: [20]."""
+    """The mean square at each t, of differences `[20 n, *D]`: [20]."""
     return difference.square().reshape(N_TIMES, -1).mean(1)
 
 
@@ -168,7 +170,7 @@ def record(recipe: Recipe, progress: bool = True) -> Recording:
     return recorder.recording()
 
 
-def load(name: str, folder=FOLDER) -> Recording:
+def load(name: str, folder: FilePath = FOLDER) -> Recording:
     """The recording that ships under this name, one of RECIPES. Raises ValueError for another."""
     if name not in RECIPES:
         raise ValueError(f"name must be one of {', '.join(RECIPES)}; got {name!r}")

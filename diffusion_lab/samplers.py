@@ -7,27 +7,22 @@ the denoiser is exact or learned. SAMPLERS has them all by name.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .checks import check_int, noise_like
+from .checks import Numbers, Shape, check_int, noise_like
 from .forward import posterior_weights, transition
 from .schedules import NoiseSchedule
 from .steps import SPACINGS, Step, checked_start, p_sample_prior, predict, timesteps
 from .views import Denoiser, Prediction, own_schedule
 
 __all__ = ["SAMPLERS", "ddim", "ddim_inversion", "ddpm", "dpm_solver_pp_2m", "edm", "heun", "sample"]
-__all__ += [
-    "SPACINGS",
-    "Step",
-    "p_sample_prior",
-    "sde_dpm_solver_pp_2m",
-    "timesteps",
-]
+__all__ += ["SPACINGS", "Step", "p_sample_prior", "sde_dpm_solver_pp_2m", "timesteps"]
 
 
 @torch.no_grad()
@@ -35,14 +30,14 @@ def ddpm(
     denoiser: Denoiser,
     x_T: Tensor,
     schedule: NoiseSchedule | None = None,
-    timesteps=None,
+    timesteps: Numbers | None = None,
     variance: str = "small",
     clip: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
     """Ancestral sampling (Ho et al. 2020, algorithm 2): x_s ~ N(mean of q(x_s|x_t, x̂_0), variance).
 
-    x_T [B, *D] is the state at the first of `timesteps` (falling times within T…0; every t unless given).
+    x_T `[B, *D]` is the state at the first of `timesteps` (falling times within T…0; every t unless given).
     `schedule` is the denoiser's own; it must be given where the denoiser does not say which that is.
     variance: "small" is that of q(x_s|x_t, x_0), "large" that of q(x_t|x_s), both for the actual step from
     t to s. `clip` c clamps x̂_0 to [−c, c], which the paper's code does and its algorithm 2 does not: right
@@ -68,7 +63,7 @@ def ddim(
     denoiser: Denoiser,
     x_T: Tensor,
     schedule: NoiseSchedule | None = None,
-    timesteps=None,
+    timesteps: Numbers | None = None,
     eta: float = 0.0,
     clip: float | None = None,
     generator: torch.Generator | None = None,
@@ -99,9 +94,9 @@ def heun(
     denoiser: Denoiser,
     x_T: Tensor,
     schedule: NoiseSchedule | None = None,
-    timesteps=None,
+    timesteps: Numbers | None = None,
     clip: float | None = None,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | None = None,  # noqa: ARG001  # there as in all samplers
 ) -> Iterator[Step]:
     """Heun's method: a DDIM step through the mean of ε̂ here and ε̂ where a first DDIM step leads. Order 2.
 
@@ -136,7 +131,7 @@ def edm(
     denoiser: Denoiser,
     x_T: Tensor,
     schedule: NoiseSchedule | None = None,
-    timesteps=None,
+    timesteps: Numbers | None = None,
     s_churn: float = 40.0,
     s_min: float = 0.0,
     s_max: float = math.inf,
@@ -183,17 +178,17 @@ def dpm_solver_pp_2m(
     denoiser: Denoiser,
     x_T: Tensor,
     schedule: NoiseSchedule | None = None,
-    timesteps=None,
+    timesteps: Numbers | None = None,
     clip: float | None = None,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | None = None,  # noqa: ARG001  # there as in all samplers
 ) -> Iterator[Step]:
     """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2): a DDIM step through a guess ahead.
 
-    D = x̂_0 + h/(2 h_before) · (x̂_0 − x̂_0 before), where h is the gain in log SNR over this step and h_before
-    over the step before (their λ is half of ours, which cancels): one call a step. There is nothing to
-    extrapolate from in the first step, nor after one from zero SNR (h_before = ∞), and nothing to extrapolate
-    to in the step to 0 (h = ∞): there D = x̂_0. Order 2. prediction is D. All else is as in `ddpm`; what is
-    clipped is x̂_0, not D. generator is not used, as in `heun`.
+    D = x̂_0 + h/(2 h_before) · (x̂_0 − x̂_0 before), where h is the gain in log SNR over this step and
+    h_before over the step before (their λ is half of ours, which cancels): one call a step. There is nothing
+    to extrapolate from in the first step, nor after one from zero SNR (h_before = ∞), and nothing to
+    extrapolate to in the step to 0 (h = ∞): there D = x̂_0. Order 2. prediction is D. All else is as in
+    `ddpm`; what is clipped is x̂_0, not D. generator is not used, as in `heun`.
     """
     x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
     log_snr, before = schedule.log_snr, None
@@ -213,7 +208,7 @@ def sde_dpm_solver_pp_2m(
     denoiser: Denoiser,
     x_T: Tensor,
     schedule: NoiseSchedule | None = None,
-    timesteps=None,
+    timesteps: Numbers | None = None,
     clip: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
@@ -244,16 +239,16 @@ SAMPLERS = {f.__name__: f for f in (ddpm, ddim, heun, edm, dpm_solver_pp_2m, sde
 def sample(
     denoiser: Denoiser,
     n: int,
-    sampler=ddim,
+    sampler: Callable[..., Iterator[Step]] = ddim,
     steps: int | None = None,
     spacing: str = "trailing",
     schedule: NoiseSchedule | None = None,
-    shape=None,
+    shape: Shape | None = None,
     generator: torch.Generator | None = None,
-    device="cpu",
-    **options,
+    device: torch.device | str = "cpu",
+    **options: Any,
 ) -> Tensor:
-    """n samples in one line: `sample(pretrained.load("digits").given(3), 16)`. -> [n, *D], float32.
+    """n samples in one line: `sample(pretrained.load("digits").given(3), 16)`. -> `[n, *D]`, float32.
 
     x_T is drawn from the prior, and `sampler` (one of SAMPLERS' functions) takes `steps` steps: 50 unless
     given, or T if that is less. `options` are its own. shape, that of one example, and schedule must be given
@@ -272,13 +267,13 @@ def sample(
 
 @torch.no_grad()
 def ddim_inversion(
-    denoiser: Denoiser, x0: Tensor, schedule: NoiseSchedule | None = None, timesteps=None
+    denoiser: Denoiser, x0: Tensor, schedule: NoiseSchedule | None = None, timesteps: Numbers | None = None
 ) -> Iterator[Step]:
     """The steps of `ddim` upwards, from data to the noise it is made from (Song, Meng & Ermon 2021, 4.3).
 
-    x_t = signal_t x̂_0 + sigma_t ε̂ with the prediction at x_s. At s = 0, where there is no ε̂, it is made for
-    signal_t x_0 at t. x0 [B, *D] is the state at the first of `timesteps`, which rise within 0…T (every t
-    unless given). It undoes `ddim` up to the error of the steps, which is of order 1. Raises ValueError as
+    x_t = signal_t x̂_0 + sigma_t ε̂ with the prediction at x_s. At s = 0, where there is no ε̂, it is made
+    for signal_t x_0 at t. x0 `[B, *D]` is the state at the first of `timesteps`, which rise within 0…T (every
+    t unless given). It undoes `ddim` up to the error of the steps, which is of order 1. Raises ValueError as
     `ddpm` does.
     """
     falling = None if timesteps is None else list(timesteps)[::-1]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_int, check_t, per_example
+from .checks import Numbers, Reals, check_int, check_t, per_example
 
 
-def _table(values, name: str) -> Tensor:
+def _table(values: Numbers, name: str) -> Tensor:
     values = torch.as_tensor(values, dtype=torch.float64).detach().cpu().clone()
     if values.ndim != 1 or len(values) < 1:
         raise ValueError(f"{name} must be a table with one axis; got shape {list(values.shape)}")
@@ -36,18 +36,17 @@ class NoiseSchedule:
 
     signal: Tensor
     sigma: Tensor
-    name: str = ""
+    name: str
 
-    def __post_init__(self):
-        signal, sigma = _table(self.signal, "signal"), _table(self.sigma, "sigma")
+    def __init__(self, signal: Numbers, sigma: Numbers, name: str = "") -> None:
+        signal, sigma = _table(signal, "signal"), _table(sigma, "sigma")
         if signal.shape != sigma.shape or len(signal) < 2:
             raise ValueError(f"signal and sigma must have T + 1 ≥ 2 entries; got {len(signal)}, {len(sigma)}")
         if (signal < 0).any() or (sigma < 0).any():
             raise ValueError("signal and sigma must not be negative")
         if signal[0] != 1 or sigma[0] != 0:
             raise ValueError(f"signal[0] must be 1 and sigma[0] 0 (clean data); got {signal[0]}, {sigma[0]}")
-        object.__setattr__(self, "signal", signal)
-        object.__setattr__(self, "sigma", sigma)
+        vars(self).update(signal=signal, sigma=sigma, name=name)  # past the frozen dataclass
         stuck = (~(self.log_snr[1:] < self.log_snr[:-1])).nonzero()  # written so that a NaN counts too
         if len(stuck):
             raise ValueError(f"signal/sigma must fall at every step; it does not at t = {int(stuck[0]) + 1}")
@@ -56,7 +55,7 @@ class NoiseSchedule:
         return f"NoiseSchedule({self.name!r}, T={self.T})"
 
     @classmethod
-    def from_beta(cls, beta, name: str = "") -> "NoiseSchedule":
+    def from_beta(cls, beta: Numbers, name: str = "") -> "NoiseSchedule":
         """Variance-preserving, from β_t: ᾱ_t = ∏ (1 − β_s) (Ho et al. 2020, eq. 2 and 4).
 
         beta: β_1 … β_T, or a whole table that starts with β_0 = 0. Raises ValueError for a β_t outside (0,
@@ -73,7 +72,7 @@ class NoiseSchedule:
         return cls(signal, sigma, name)
 
     @classmethod
-    def from_alpha_bar(cls, alpha_bar, name: str = "") -> "NoiseSchedule":
+    def from_alpha_bar(cls, alpha_bar: Numbers, name: str = "") -> "NoiseSchedule":
         """Variance-preserving, from ᾱ_t: signal = √ᾱ, sigma = √(1 − ᾱ) (Ho et al. 2020, eq. 4).
 
         alpha_bar: ᾱ_1 … ᾱ_T, or a whole table that starts with ᾱ_0 = 1; falling, within [0, 1]. ValueError
@@ -118,8 +117,8 @@ class NoiseSchedule:
         return 2 * (self.signal.log() - self.sigma.log())
 
 
-def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]:
-    """signal_t and sigma_t, shaped to multiply x [B, *D].
+def signal_sigma(schedule: NoiseSchedule, t: Reals, x: Tensor) -> tuple[Tensor, Tensor]:
+    """signal_t and sigma_t, shaped to multiply x `[B, *D]`.
 
     t: one time or [B]; integers are looked up in the tables.
 
@@ -137,6 +136,14 @@ def signal_sigma(schedule: NoiseSchedule, t, x: Tensor) -> tuple[Tensor, Tensor]
     return per_example(signal, x), per_example(sigma, x)
 
 
+def numbers_at(schedule: NoiseSchedule, t: Reals) -> tuple[float, float]:
+    """signal_t and sigma_t as plain numbers, at a single t in 0…T, whole or real."""
+    if (t := check_t(t, schedule.T, real=True)).ndim > 0:
+        raise ValueError(f"t must be one time, since one density is asked for; got shape {list(t.shape)}")
+    signal, sigma = signal_sigma(schedule, t, torch.empty(1, dtype=torch.float64))
+    return signal.item(), sigma.item()
+
+
 def _between_steps(schedule: NoiseSchedule, t: Tensor) -> tuple[Tensor, Tensor]:
     """signal and sigma at real t, float64."""
     left = t.floor().long().clamp(max=schedule.T - 1)
@@ -147,7 +154,8 @@ def _between_steps(schedule: NoiseSchedule, t: Tensor) -> tuple[Tensor, Tensor]:
     log_snr = torch.where(after.isinf(), before + 2 * (1 - part).log(), log_snr)
     one_step = before.isinf() & after.isinf()  # T = 1, from clean data to zero SNR: a straight line
     log_snr = torch.where(one_step, 2 * ((1 - part) / part).log(), log_snr)
-    scale = torch.lerp(*(schedule.signal[i] ** 2 + schedule.sigma[i] ** 2 for i in (left, left + 1)), part)
+    total = schedule.signal**2 + schedule.sigma**2
+    scale = torch.lerp(total[left], total[left + 1], part)
     return (scale * log_snr.sigmoid()).sqrt(), (scale * (-log_snr).sigmoid()).sqrt()
 
 
@@ -156,7 +164,7 @@ def _at_one_time(schedule: NoiseSchedule, t: float) -> tuple[Tensor, Tensor]:
     return _between_steps(schedule, torch.tensor(t, dtype=torch.float64))
 
 
-def t_at_log_snr(schedule: NoiseSchedule, log_snr) -> Tensor:
+def t_at_log_snr(schedule: NoiseSchedule, log_snr: float | Tensor) -> Tensor:
     """The real t at which the schedule's log SNR is `log_snr` (nats): the inverse of `signal_sigma`.
 
     log_snr: one number or [B]; t comes back in float64, of the same shape. Raises ValueError for a log SNR
@@ -279,11 +287,9 @@ def zero_terminal_snr(schedule: NoiseSchedule) -> NoiseSchedule:
         raise ValueError("schedule must be variance-preserving (signal² + sigma² = 1)")
     if schedule.T < 2:
         raise ValueError("schedule must have T ≥ 2: with one step, the signal to keep is the one to remove")
-    signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
-    signal = torch.cat([schedule.signal[:1], signal])
+    signal = torch.cat([schedule.signal[:1], (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])])
     sigma = ((1 - signal) * (1 + signal)).sqrt()
     return NoiseSchedule(signal, sigma, f"{schedule.name}, zero terminal SNR")
 
 
-# Those with signal² + sigma² = 1, by name; `flow` and `ve` are not
-SCHEDULES = {"linear": linear, "quadratic": quadratic, "cosine": cosine, "sigmoid": sigmoid}
+SCHEDULES = {"linear": linear, "quadratic": quadratic, "cosine": cosine, "sigmoid": sigmoid}  # all are VP

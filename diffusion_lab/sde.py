@@ -1,7 +1,7 @@
 """Diffusion in continuous time: four processes, as SDEs and as the paths that solve them.
 
 Time u runs from 0 (data) to 1 (noise), so that t = T·u. Every SDE here is linear in x, with one g for all
-coordinates:
+coordinates::
 
     dx = a(u) x du + g(u) dw   hence   x(u) = signal(u) x_0 + sigma(u) ε,
     signal' = a signal,   (sigma²)' = 2 a sigma² + g²
@@ -19,9 +19,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_data, check_int, check_t, per_example
+from .checks import Numbers, Reals, check_data, check_int, check_t, per_example
 from .schedules import NoiseSchedule, signal_sigma, t_at_log_snr
 from .views import Denoiser, Prediction, check_prediction, check_schedule
+
+Coefficient = Callable[[Tensor], Tensor]  # of u
+OnPath = Callable[[Tensor, Tensor], Prediction]  # of x and u
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,22 +42,22 @@ class SDE:
     path: Callable[[Tensor], tuple[Tensor, Tensor]]
     rates: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.rates is None:
             object.__setattr__(self, "rates", self._rates)
 
     def __repr__(self) -> str:
         return f"SDE({self.name!r})"
 
-    def drift(self, x: Tensor, u) -> Tensor:
-        """f(x, u) = a(u) x. x [B, *D]; u in [0, 1], one number or [B]. ValueError where a is infinite."""
+    def drift(self, x: Tensor, u: Reals) -> Tensor:
+        """f(x, u) = a(u) x. x `[B, *D]`; u in [0, 1], one number or [B]. ValueError where a is infinite."""
         return per_example(self._finite("a", u), check_data(x, "x")) * x
 
-    def diffusion(self, u) -> Tensor:
+    def diffusion(self, u: Reals) -> Tensor:
         """g(u), in float64, of u's shape. ValueError where it is infinite."""
         return self._finite("g", u)
 
-    def marginal(self, u) -> tuple[Tensor, Tensor]:
+    def marginal(self, u: Reals) -> tuple[Tensor, Tensor]:
         """signal(u) and sigma(u) of x(u) = signal x_0 + sigma ε, in float64, each of u's shape (eq. 29)."""
         u = check_u(u, "u")
         path = self.path(u)
@@ -67,7 +70,7 @@ class SDE:
         u = torch.arange(check_int(T, "T", 1) + 1, dtype=torch.float64) / T
         return NoiseSchedule(*self.marginal(u), self.name)
 
-    def _finite(self, name: str, u) -> Tensor:
+    def _finite(self, name: str, u: Reals) -> Tensor:
         u = check_u(u, "u")
         values = _of_shape(getattr(self, name)(u), u, name)
         if not values.isfinite().all():
@@ -77,7 +80,7 @@ class SDE:
             )
         return values
 
-    def _rates(self, u: Tensor):
+    def _rates(self, u: Tensor) -> tuple[Tensor, Tensor]:
         a, g, (signal, sigma) = self.a(u), self.g(u), self.path(u)
         return a * signal, a * sigma + g**2 / (2 * sigma)
 
@@ -108,7 +111,7 @@ def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> SDE:
     )
 
 
-def _beta(beta_min: float, beta_max: float):
+def _beta(beta_min: float, beta_max: float) -> tuple[Coefficient, Coefficient]:
     """β(u), linear from beta_min to beta_max, and its integral from 0 to u."""
     if not 0 < beta_min <= beta_max < math.inf:
         raise ValueError(f"beta_min must lie above 0 and up to beta_max; got {beta_min}, {beta_max}")
@@ -150,7 +153,7 @@ def straight() -> SDE:
     )
 
 
-def on_path(denoiser: Denoiser, x: Tensor, sde: SDE) -> tuple[Callable[[Tensor, Tensor], Prediction], int]:
+def on_path(denoiser: Denoiser, x: Tensor, sde: SDE) -> tuple[OnPath, int]:
     """The denoiser as a function of x and u on the SDE's path, and the calls spent on making it.
 
     What matters to a denoiser is the signal-to-noise ratio alone. So it is asked at the t where *its*
@@ -180,7 +183,7 @@ def on_path(denoiser: Denoiser, x: Tensor, sde: SDE) -> tuple[Callable[[Tensor, 
     return predict, calls
 
 
-def check_u(u, name: str) -> Tensor:
+def check_u(u: Reals | Numbers, name: str) -> Tensor:
     """u as float64, [] or [B], within [0, 1]; otherwise a ValueError."""
     try:
         u = torch.as_tensor(u, dtype=torch.float64)
@@ -189,7 +192,7 @@ def check_u(u, name: str) -> Tensor:
     return check_t(u, 1, real=True, name=name)
 
 
-def _of_shape(value, u: Tensor, name: str) -> Tensor:
+def _of_shape(value: float | Tensor, u: Tensor, name: str) -> Tensor:
     """What a, g or path gave, as float64 of u's shape: where it never changes, a plain number is enough."""
     try:
         return torch.as_tensor(value, dtype=torch.float64).expand(u.shape)

@@ -7,27 +7,32 @@ without a name are those of Song, Sohl-Dickstein et al. 2021.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import check_data, check_int, noise_like
+from .checks import Numbers, check_data, check_int, noise_like
 from .samplers import Step
-from .sde import SDE, check_u, on_path
+from .sde import SDE, OnPath, check_u, on_path
 from .views import Denoiser
 
 # At u = 0 itself ε̂ is 0/0, so below this the ODE's velocity is held still. It hardly changes there, if the
 # data has a density. (Song et al. stop their likelihood ODE at 1e-5 instead.)
 DATA_END = 1e-6
 
+Field = Callable[[float, np.ndarray], np.ndarray]  # dy/du of u and y, as SciPy's solver asks for it
+
 
 @torch.no_grad()
-def forward_sde(x0: Tensor, sde: SDE, times, generator: torch.Generator | None = None) -> Iterator[Tensor]:
+def forward_sde(
+    x0: Tensor, sde: SDE, times: Numbers, generator: torch.Generator | None = None
+) -> Iterator[Tensor]:
     """The forward SDE by Euler–Maruyama: x ← x + f(x, u) h + g(u) √h z, h the step (eq. 5).
 
-    x0 [B, *D] is the state at the first of `times`, which rise within [0, 1]. Yields the state at each of
+    x0 `[B, *D]` is the state at the first of `times`, which rise within [0, 1]. Yields the state at each of
     the others. Its error falls with order 1 in h; `marginal` needs no steps. Raises ValueError for other
     times, and at u = 1 of the straight path.
     """
@@ -41,13 +46,13 @@ def forward_sde(x0: Tensor, sde: SDE, times, generator: torch.Generator | None =
 
 @torch.no_grad()
 def reverse_sde(
-    denoiser: Denoiser, x_T: Tensor, sde: SDE, times, generator: torch.Generator | None = None
+    denoiser: Denoiser, x_T: Tensor, sde: SDE, times: Numbers, generator: torch.Generator | None = None
 ) -> Iterator[Step]:
     """The reverse SDE, dx = [f − g² score] du + g dw̄ (eq. 6), by Euler–Maruyama.
 
-    x_T [B, *D] is the state at the first of `times`, which fall within [0, 1], as torch.linspace(1, 0, 1001)
-    does. A step that ends at u = 0 adds no noise. Raises ValueError for other times, and at u = 1 of the
-    straight path.
+    x_T `[B, *D]` is the state at the first of `times`, which fall within [0, 1], as torch.linspace(1, 0,
+    1001) does. A step that ends at u = 0 adds no noise. Raises ValueError for other times, and at u = 1 of
+    the straight path.
     """
     x, times = check_data(x_T, "x_T"), check_times(times)
     sde.diffusion(times)  # raises where it is infinite
@@ -68,7 +73,7 @@ def predictor_corrector(
     denoiser: Denoiser,
     x_T: Tensor,
     sde: SDE,
-    times,
+    times: Numbers,
     corrector_steps: int = 1,
     r: float = 0.16,
     generator: torch.Generator | None = None,
@@ -112,7 +117,7 @@ def annealed_langevin(
     denoiser: Denoiser,
     x_T: Tensor,
     sde: SDE,
-    times,
+    times: Numbers,
     steps: int = 100,
     rate: float = 0.2,
     generator: torch.Generator | None = None,
@@ -134,12 +139,13 @@ def annealed_langevin(
     for u in times:
         _, sigma = sde.path(u)
         alpha = rate * sigma**2
-        for _ in range(steps):
+        for step in range(1, steps + 1):
             prediction = predict(x, u)
             calls += 1
             score = -prediction.eps / sigma
             x = x + alpha / 2 * score + alpha**0.5 * noise_like(x, generator)
-        yield Step(u.item(), x, prediction, calls)
+            if step == steps:
+                yield Step(u.item(), x, prediction, calls)
 
 
 @torch.no_grad()
@@ -147,14 +153,14 @@ def probability_flow(
     denoiser: Denoiser,
     x: Tensor,
     sde: SDE,
-    times=(1.0, 0.0),
+    times: Numbers = (1.0, 0.0),
     rtol: float | None = None,
     atol: float | None = None,
 ) -> Tensor:
     """The ODE with the SDE's marginals, dx/du = f − ½ g² score (eq. 13), solved adaptively (SciPy's DOP853).
 
-    x [B, *D] is the state at the first of `times`, and the result [len(times), B, *D], in float64, holds it
-    at all of them. Falling times turn noise into data, rising ones data into noise, and one undoes the
+    x `[B, *D]` is the state at the first of `times`, and the result `[len(times), B, *D]`, in float64, holds
+    it at all of them. Falling times turn noise into data, rising ones data into noise, and one undoes the
     other. rtol and atol bound the error of a step, as a root mean square over the whole batch; each is what
     `tolerance` says unless given. Raises ValueError for times that turn or stand still.
     """
@@ -162,21 +168,22 @@ def probability_flow(
     times, tolerances = check_times(times, "fall, or rise,"), check_tolerances(denoiser, x, rtol, atol)
     predict, _ = on_path(denoiser, x, sde)
 
-    def field(u, y):
+    def field(u: float, y: np.ndarray) -> np.ndarray:
         return velocity(predict, as_batch(y, x), u, sde).flatten().cpu().numpy()
 
     return as_batch(solve(field, x.double().flatten(), times, *tolerances), x, len(times))
 
 
-def velocity(predict, x: Tensor, u: float, sde: SDE) -> Tensor:
+def velocity(predict: OnPath, x: Tensor, u: float, sde: SDE) -> Tensor:
     """dx/du of the probability-flow ODE, as signal' x̂_0 + sigma' ε̂. One call of `predict`, from `on_path`.
 
-    With x = signal x̂_0 + sigma ε̂ and score = −ε̂/sigma, that is f − ½ g² score, without anything infinite at
-    zero SNR. On the straight path it is ε̂ − x̂_0.
+    With x = signal x̂_0 + sigma ε̂ and score = −ε̂/sigma, that is f − ½ g² score, without anything infinite
+    at zero SNR. On the straight path it is ε̂ − x̂_0.
     """
-    u = torch.tensor(max(u, DATA_END), dtype=torch.float64)
-    signal_rate, sigma_rate = sde.rates(u)
-    prediction = predict(x, u)
+    assert sde.rates is not None  # SDE derives them where they are not given
+    now = torch.tensor(max(u, DATA_END), dtype=torch.float64)
+    signal_rate, sigma_rate = sde.rates(now)
+    prediction = predict(x, now)
     return signal_rate * prediction.x0 + sigma_rate * prediction.eps
 
 
@@ -192,7 +199,9 @@ def tolerance(denoiser: Denoiser, x: Tensor) -> float:
     return {torch.float64: 1e-8, torch.float32: 1e-4}.get(coarser, 1e-2)
 
 
-def check_tolerances(denoiser: Denoiser, x: Tensor, rtol, atol) -> tuple[float, float]:
+def check_tolerances(
+    denoiser: Denoiser, x: Tensor, rtol: float | None, atol: float | None
+) -> tuple[float, float]:
     """rtol and atol, with `tolerance` for a None. Raises ValueError unless both are above 0 and finite."""
     rtol, atol = (tolerance(denoiser, x) if given is None else given for given in (rtol, atol))
     if not (0 < rtol < math.inf and 0 < atol < math.inf):
@@ -200,7 +209,7 @@ def check_tolerances(denoiser: Denoiser, x: Tensor, rtol, atol) -> tuple[float, 
     return rtol, atol
 
 
-def check_times(times, way: str = "fall", least: int = 2) -> Tensor:
+def check_times(times: Numbers, way: str = "fall", least: int = 2) -> Tensor:
     """times as float64, at least `least` of them, each below (or above) the one before, within [0, 1]."""
     times = check_u(times, "times")
     signs = times.flatten().diff().sign()
@@ -210,19 +219,19 @@ def check_times(times, way: str = "fall", least: int = 2) -> Tensor:
     return times
 
 
-def as_batch(y, x: Tensor, *lead: int) -> Tensor:
+def as_batch(y: np.ndarray, x: Tensor, *lead: int) -> Tensor:
     """A solver's vector of numbers as a float64 batch like x."""
     return torch.as_tensor(y, dtype=torch.float64).to(x.device).reshape(*lead, *x.shape)
 
 
-def solve(field, start: Tensor, times: Tensor, rtol: float, atol: float):
+def solve(field: Field, start: Tensor, times: Tensor, rtol: float, atol: float) -> np.ndarray:
     """The solution of dy/du = field(u, y) at each of times: [len(times), len(start)]."""
     try:
-        from scipy.integrate import solve_ivp
+        from scipy.integrate import solve_ivp  # noqa: PLC0415  # slow to import, and only the ODE needs it
     except ImportError as error:
         raise ImportError("the ODE is solved by SciPy, which is missing: pip install scipy") from error
-    span, times = (times[0].item(), times[-1].item()), times.numpy()
-    done = solve_ivp(field, span, start.cpu().numpy(), method="DOP853", t_eval=times, rtol=rtol, atol=atol)
+    span, wanted = (times[0].item(), times[-1].item()), times.numpy()
+    done = solve_ivp(field, span, start.cpu().numpy(), method="DOP853", t_eval=wanted, rtol=rtol, atol=atol)
     if not done.success:
         raise RuntimeError(f"the ODE solver gave up: {done.message}")
     return done.y.T

@@ -7,7 +7,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from .checks import check_data, check_int, check_t, noise_like
+from .checks import Numbers, Shape, check_data, check_int, check_t, noise_like
 from .schedules import NoiseSchedule
 from .views import Denoiser, Prediction, check_schedule, own_schedule
 
@@ -18,10 +18,11 @@ SPACINGS = ("trailing", "log_snr", "karras")
 class Step:
     """One iteration of a sampler: where it led, and how.
 
-    t and x [B, *D] are those *after* it; prediction is what made it; calls counts the denoiser calls so far.
+    t and x `[B, *D]` are those *after* it; prediction is what made it; calls counts the denoiser calls so
+    far.
     """
 
-    t: int
+    t: int | float
     x: Tensor
     prediction: Prediction
     calls: int
@@ -61,18 +62,20 @@ def timesteps(schedule: NoiseSchedule, steps: int, spacing: str = "trailing") ->
 
 
 def p_sample_prior(
-    shape,
+    shape: Shape,
     schedule: NoiseSchedule,
     generator: torch.Generator | None = None,
-    device="cpu",
-    dtype=torch.float32,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """x_T ~ p(x_T) = N(0, (signal_T² + sigma_T²) I): where every sampler starts. shape is (B, *D)."""
+    """x_T ~ p(x_T) = N(0, (signal_T² + sigma_T²) I): where every sampler starts. shape is `(B, *D)`."""
     std = math.hypot(schedule.signal[-1], schedule.sigma[-1])
     return std * noise_like(torch.empty(shape, device=device, dtype=dtype), generator)
 
 
-def checked_start(denoiser: Denoiser, x_T: Tensor, schedule, timesteps, clip):
+def checked_start(
+    denoiser: Denoiser, x_T: Tensor, schedule: NoiseSchedule | None, times: Numbers | None, clip: float | None
+) -> tuple[Tensor, NoiseSchedule, list[int]]:
     """A run's arguments, checked: the state x_T, the schedule, and the times [T, …, 0] as a list of ints.
 
     Raises ValueError for times that do not fall strictly within 0…T, and a clip that is not above 0.
@@ -80,14 +83,14 @@ def checked_start(denoiser: Denoiser, x_T: Tensor, schedule, timesteps, clip):
     schedule = own_schedule(denoiser, schedule)
     if clip is not None and not (isinstance(clip, Real) and clip > 0):
         raise ValueError(f"clip must be None or a number above 0; got {clip!r}")
-    times = list(range(schedule.T, -1, -1)) if timesteps is None else timesteps
+    times = list(range(schedule.T, -1, -1)) if times is None else times
     times = check_t(list(times) if isinstance(times, range) else times, schedule.T, name="timesteps")
     if times.ndim == 0 or len(times) < 2 or not (times.diff() < 0).all():
         raise ValueError(f"timesteps must fall, as those of timesteps(schedule, 50) do; got {times.tolist()}")
     return check_data(x_T, "x_T"), schedule, times.tolist()
 
 
-def predict(denoiser: Denoiser, x: Tensor, t: int, schedule: NoiseSchedule, clip) -> Prediction:
+def predict(denoiser: Denoiser, x: Tensor, t: int, schedule: NoiseSchedule, clip: float | None) -> Prediction:
     """The denoiser's prediction at x and t, of the sampler's own schedule and clipped if that is wanted.
 
     Another schedule's x̂_0 and ε̂ would not add up to x.

@@ -1,7 +1,7 @@
 """Training: a `Recipe` says everything, `train` carries it out.
 
 Draw x_0, t and ε, show the network x_t, and take the mean squared error in the view it predicts. In terms of
-x_0 (Salimans & Ho 2022, section 4), on a variance-preserving schedule, the recipe's choices are
+x_0 (Salimans & Ho 2022, section 4), on a variance-preserving schedule, the recipe's choices are::
 
     predicts = "eps"    SNR_t ‖x_0 − x̂_0‖²          the simple objective (Ho et al. 2020, eq. 14)
     predicts = "x0"     ‖x_0 − x̂_0‖²
@@ -18,6 +18,7 @@ resumed from a checkpoint is bit for bit the run that was never stopped.
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,41 +27,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from . import data as datasets
-from .checkpoints import load_checkpoint, save_checkpoint
+from .checkpoints import FilePath, load_checkpoint, save_checkpoint
 from .checks import check_data, noise_like
 from .forward import q_sample
+from .history import History
+from .layers import Dropout, Label, check_label
+from .model import ModelDenoiser
 from .recipe import Recipe
 from .schedules import NoiseSchedule
-from .unet import Dropout, ModelDenoiser, check_label
 from .views import Prediction
 
+__all__ = ["History", "Result", "check_device", "learning_rate", "load_data", "loss_weight", "train"]
 
-@dataclass
-class History:
-    """t and the squared error of every example in the `step` steps done so far: t and loss [steps, batch].
-
-    The tables are made at their full length, the loss on the device, so that keeping it costs nothing. Rows
-    from `step` on are still to come.
-    """
-
-    step: int
-    t: Tensor
-    loss: Tensor
-
-    def per_step(self) -> Tensor:
-        """The mean loss of each step: [step], on the CPU."""
-        return self.loss[: self.step].mean(1).cpu()
-
-    def per_t(self, T: int, bins: int = 20, last: int | None = None) -> tuple[Tensor, Tensor]:
-        """(middles of `bins` equal ranges of t in 1…T, mean loss in each), over the `last` steps if given.
-
-        A range that no draw fell into is NaN.
-        """
-        rows = slice(0 if last is None else max(0, self.step - last), self.step)
-        t, loss = self.t[rows].flatten().long(), self.loss[rows].flatten().cpu().double()
-        where = (t - 1) * bins // T
-        total = torch.zeros(bins, dtype=torch.float64).index_add_(0, where, loss)
-        return (torch.arange(bins) + 0.5) * T / bins + 0.5, total / torch.bincount(where, minlength=bins)
+Data = Tensor | tuple[Tensor, Label]  # x0, or (x0, label)
 
 
 @dataclass
@@ -75,26 +54,26 @@ class Result:
 
 def train(
     recipe: Recipe,
-    data=None,
+    data: Data | None = None,
     *,
-    device="cpu",
-    callback=None,
+    device: torch.device | str = "cpu",
+    callback: Callable[[int, ModelDenoiser, History], None] | None = None,
     callback_every: int = 100,
-    checkpoint=None,
+    checkpoint: FilePath | None = None,
     checkpoint_every: int = 500,
     resume: bool = False,
     progress: bool = True,
 ) -> Result:
     """Trains the recipe's network.
 
-    data         x0 [N, *D] in [−1, 1], or (x0, label [N]), labels also as a list or array, and not looked at
-                 by a network without classes; unless given, the set that the recipe names
-    device       "cpu", "cuda", "mps", …
-    callback     called as callback(step, denoiser, history) every `callback_every` steps and after the last;
-                 the denoiser has the averaged weights of that moment, and may be sampled from
-    checkpoint   file that takes the whole state every `checkpoint_every` steps and after the last
-    resume       go on from `checkpoint`, to where the uninterrupted run would have ended
-    progress     show a progress bar
+    :param data: x0 `[N, *D]` in [−1, 1], or (x0, label [N]), labels also as a list or array, and not looked
+        at by a network without classes; unless given, the set that the recipe names
+    :param device: "cpu", "cuda", "mps", …
+    :param callback: called as callback(step, denoiser, history) every `callback_every` steps and after the
+        last; the denoiser has the averaged weights of that moment, and may be sampled from
+    :param checkpoint: file that takes the whole state every `checkpoint_every` steps and after the last
+    :param resume: go on from `checkpoint`, to where the uninterrupted run would have ended
+    :param progress: show a progress bar
 
     Interrupting (Ctrl-C, or the notebook's ■) ends the training early: what is returned is usable, with the
     history so far and `interrupted` set; a checkpoint stays as it was last written. No global generator is
@@ -104,13 +83,14 @@ def train(
     """
     device = check_device(device)
     data = load_data(recipe) if data is None else data
-    x0, label = data if isinstance(data, tuple | list) else (data, None)
+    x0, label = data if isinstance(data, (tuple, list)) else (data, None)
     x0, schedule, net = _check_x0(x0, recipe), recipe.make_schedule(), recipe.make_network()
     label = None if net.num_classes is None else _check_labels(label, len(x0), net.num_classes)
     # channels_last is the layout of a GPU's fast convolutions; a CPU is slower with it on small images
     fast = x0.ndim == 4 and device.type == "cuda"
     layout = torch.channels_last if fast else torch.contiguous_format
-    net = net.to(device, memory_format=layout).train()
+    # torch's stubs do not know that a module's `to` takes a memory_format
+    net = net.to(device, memory_format=layout).train()  # pyrefly: ignore[no-matching-overload]
     # use_buffers=False: a table must not be averaged
     ema = AveragedModel(net, multi_avg_fn=_ema_update(recipe.ema_decay), use_buffers=False)
     ema.eval().requires_grad_(False)
@@ -189,7 +169,8 @@ def learning_rate(step: int, recipe: Recipe) -> float:
 def loss_weight(recipe: Recipe, schedule: NoiseSchedule) -> Tensor:
     """What the squared error at each t counts, [T+1]: 1, or with min_snr = γ by min-SNR (Hang et al. 2023).
 
-    There the error of x̂_0 counts min(SNR_t, γ). That of ε̂ is SNR_t times as large, that of v̂ SNR_t + 1 times.
+    There the error of x̂_0 counts min(SNR_t, γ). That of ε̂ is SNR_t times as large, that of v̂ SNR_t + 1
+    times.
     """
     if recipe.min_snr is None:
         return torch.ones_like(schedule.snr)
@@ -197,14 +178,18 @@ def loss_weight(recipe: Recipe, schedule: NoiseSchedule) -> Tensor:
     return schedule.snr.clamp(max=recipe.min_snr) / own
 
 
-def _draw_batch(recipe: Recipe, x0: Tensor, label, schedule: NoiseSchedule, generator: torch.Generator):
+def _draw_batch(
+    recipe: Recipe, x0: Tensor, label: Tensor | None, schedule: NoiseSchedule, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor]:
     """x_t, t, the labels and which of them to hide (None without labels), and the target: the true view."""
     pick = torch.randint(len(x0), (recipe.batch,), generator=generator)
     t, noise = _draw_t(recipe, generator), noise_like(x0[pick], generator)
     hidden = torch.rand(recipe.batch, generator=generator) < recipe.label_dropout
     x_t = q_sample(x0[pick], t, schedule, noise)
     target = getattr(Prediction(x_t, t, schedule, x0[pick], noise), recipe.predicts)
-    return x_t, t, *((None, None) if label is None else (label[pick], hidden)), target
+    if label is None:
+        return x_t, t, None, None, target
+    return x_t, t, label[pick], hidden, target
 
 
 def _draw_t(recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -216,30 +201,30 @@ def _draw_t(recipe: Recipe, generator: torch.Generator) -> Tensor:
     return (1 + (recipe.T * u).long()).clamp(max=recipe.T)  # rounding can make u = 1
 
 
-def _ema_update(decay: float):
+def _ema_update(decay: float) -> Callable[..., None]:
     """ema ← d · ema + (1 − d) · weights, with d = min(decay, (1 + n)/(10 + n)) after n updates.
 
     Without that warm-up, a short run's average would be mostly its first weights.
     """
 
-    def update(averaged, current, n):
+    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor | int) -> None:
         get_ema_multi_avg_fn(min(decay, (1 + float(n)) / (10 + float(n))))(averaged, current, n)
 
     return update
 
 
-def check_device(device) -> torch.device:
+def check_device(device: torch.device | str) -> torch.device:
     """torch.device(device), if this machine has it; otherwise a ValueError."""
     try:
         device = torch.device(device)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch has no one way to say no
+    except (RuntimeError, AssertionError) as error:  # torch has no one way to say no
         why = str(error).splitlines()[0]
         raise ValueError(f"device must be one that this machine has; got {str(device)!r}: {why}") from error
     return device
 
 
-def load_data(recipe: Recipe):
+def load_data(recipe: Recipe) -> Data:
     """The set that the recipe names: (x0, label) of "digits", or 100 000 points of a 2-D set."""
     if recipe.data == "digits":
         return datasets.digits("train")
@@ -249,7 +234,7 @@ def load_data(recipe: Recipe):
     raise ValueError(f"data must be one of {known}, or be given to train(); got {recipe.data!r}")
 
 
-def _check_x0(x0, recipe: Recipe) -> Tensor:
+def _check_x0(x0: Tensor, recipe: Recipe) -> Tensor:
     check_data(x0, "data")
     if len(x0) == 0:
         raise ValueError("data must hold at least one example; got none")
@@ -266,7 +251,7 @@ def _check_x0(x0, recipe: Recipe) -> Tensor:
     return x0.detach().cpu().float()
 
 
-def _check_labels(label, N: int, num_classes: int) -> Tensor:
+def _check_labels(label: Label | None, N: int, num_classes: int) -> Tensor:
     if label is None:
         raise ValueError(f"data must come with labels: the recipe's network has {num_classes} classes")
     label = check_label(label, num_classes, look=True).cpu()

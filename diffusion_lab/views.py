@@ -1,8 +1,8 @@
 """One prediction, four views: x̂_0, ε̂, v̂ and the score are the same object, seen from four sides.
 
 Given x_t = signal · x_0 + sigma · ε, whoever knows one of the two unknowns knows the other, and with them
-everything else. A network is trained to output x̂_0, ε̂ or v̂ (a score network outputs −ε̂/sigma); samplers, the
-ELBO and the explorers never need to know which one it was.
+everything else. A network is trained to output x̂_0, ε̂ or v̂ (a score network outputs −ε̂/sigma); samplers,
+the ELBO and the explorers never need to know which one it was.
 """
 
 import functools
@@ -12,8 +12,11 @@ from typing import Protocol
 
 from torch import Tensor, as_tensor
 
-from .checks import check_data
+from .checks import Reals, Shape, check_data
 from .schedules import NoiseSchedule, same_numbers, signal_sigma
+
+Pair = tuple[Tensor, Tensor] | tuple[float, float]
+HOW = "A network becomes a denoiser by unet.ModelDenoiser(net, schedule, predicts=…)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,8 +25,8 @@ class Prediction:
 
     These raise ValueError for shapes that do not fit, and where x̂_0 is not finite.
 
-    x0 [B, *D] is the guess itself; x_t [B, *D] and t (one time or [B], real times too) say what was seen.
-    The other views follow from
+    x0 `[B, *D]` is the guess itself; x_t `[B, *D]` and t (one time or [B], real times too) say what was seen.
+    The other views follow::
 
         eps = (x_t − signal x0)/sigma,   v = signal eps − sigma x0,   score = −eps/sigma
 
@@ -32,20 +35,20 @@ class Prediction:
     """
 
     x_t: Tensor
-    t: Tensor | int | float
+    t: Reals
     schedule: NoiseSchedule
     x0: Tensor
     _eps: Tensor | None = None  # kept where it was given: x0 would not give it back to the last digit
 
     @classmethod
-    def from_x0(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
+    def from_x0(cls, value: Tensor, x_t: Tensor, t: Reals, schedule: NoiseSchedule) -> "Prediction":
         """From x̂_0 = value. Works at every t."""
         check_data(value, "value", x_t.shape, finite=False)
         _numbers(schedule, t, x_t)  # a bad t is reported here, not when a view is first asked for
-        return cls(x_t, t, schedule, value)._checked(value)
+        return _finite(cls(x_t, t, schedule, value), value)
 
     @classmethod
-    def from_eps(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
+    def from_eps(cls, value: Tensor, x_t: Tensor, t: Reals, schedule: NoiseSchedule) -> "Prediction":
         """From ε̂ = value: x̂_0 = (x_t − sigma ε̂)/signal (Ho et al. 2020, eq. 15).
 
         Raises ValueError where signal = 0.
@@ -53,10 +56,10 @@ class Prediction:
         check_data(value, "value", x_t.shape, finite=False)
         signal, sigma = _numbers(schedule, t, x_t)
         _check_not_zero(signal, "from_eps", "signal", t)
-        return cls(x_t, t, schedule, (x_t - sigma * value) / signal, value)._checked(value)
+        return _finite(cls(x_t, t, schedule, (x_t - sigma * value) / signal, value), value)
 
     @classmethod
-    def from_v(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
+    def from_v(cls, value: Tensor, x_t: Tensor, t: Reals, schedule: NoiseSchedule) -> "Prediction":
         """From v̂ = signal ε̂ − sigma x̂_0 (Salimans & Ho 2022, appendix D). Works at every t.
 
         x̂_0 = (signal x_t − sigma v̂)/(signal² + sigma²), ε̂ = (sigma x_t + signal v̂)/(signal² + sigma²).
@@ -66,10 +69,10 @@ class Prediction:
         signal, sigma = _numbers(schedule, t, x_t)
         total = signal**2 + sigma**2
         a, b = signal / total, sigma / total
-        return cls(x_t, t, schedule, a * x_t - b * value, b * x_t + a * value)._checked(value)
+        return _finite(cls(x_t, t, schedule, a * x_t - b * value, b * x_t + a * value), value)
 
     @classmethod
-    def from_score(cls, value: Tensor, x_t: Tensor, t, schedule: NoiseSchedule) -> "Prediction":
+    def from_score(cls, value: Tensor, x_t: Tensor, t: Reals, schedule: NoiseSchedule) -> "Prediction":
         """From the score = value: x̂_0 = (x_t + sigma² score)/signal (Tweedie's formula; Efron 2011).
 
         Raises ValueError where signal = 0.
@@ -77,10 +80,10 @@ class Prediction:
         check_data(value, "value", x_t.shape, finite=False)
         signal, sigma = _numbers(schedule, t, x_t)
         _check_not_zero(signal, "from_score", "signal", t)
-        return cls(x_t, t, schedule, (x_t + sigma**2 * value) / signal, -sigma * value)._checked(value)
+        return _finite(cls(x_t, t, schedule, (x_t + sigma**2 * value) / signal, -sigma * value), value)
 
     @functools.cached_property
-    def _signal_sigma(self) -> tuple[Tensor, Tensor] | tuple[float, float]:
+    def _signal_sigma(self) -> Pair:
         return _numbers(self.schedule, self.t, self.x_t)
 
     @property
@@ -109,31 +112,32 @@ class Prediction:
         """The same guess with x̂_0 clamped to [−c, c]; ε̂ and the others follow from that x̂_0."""
         return Prediction(self.x_t, self.t, self.schedule, self.x0.clamp(-c, c))
 
-    def _checked(self, value: Tensor) -> "Prediction":
-        """self, if x̂_0 is finite: the one look at numbers that a call of a denoiser costs.
 
-        x_t and value are looked at only to say which of them it was.
-        """
-        # One sum is quicker than a look at each; it may overflow, and then each is looked at
-        if not math.isfinite(self.x0.detach().sum().item()):
-            for x, name in ((self.x_t, "x_t"), (value, "value"), (self.x0, f"x̂_0 at t = {self.t}")):
-                check_data(x, name)
-        return self
+def _finite(guess: Prediction, value: Tensor) -> Prediction:
+    """The guess, if x̂_0 is finite: the one look at numbers that a call of a denoiser costs.
+
+    One sum is quicker than a look at each; it may overflow, and then each is looked at. x_t and value are
+    looked at only to say which of them it was.
+    """
+    if not math.isfinite(guess.x0.detach().sum().item()):
+        for x, name in ((guess.x_t, "x_t"), (value, "value"), (guess.x0, f"x̂_0 at t = {guess.t}")):
+            check_data(x, name)
+    return guess
 
 
-def _numbers(schedule: NoiseSchedule, t, x_t: Tensor) -> tuple[Tensor, Tensor] | tuple[float, float]:
+def _numbers(schedule: NoiseSchedule, t: Reals, x_t: Tensor) -> Pair:
     """signal_t and sigma_t to multiply x_t with; those of one time as plain numbers, which is quickest."""
     signal, sigma = signal_sigma(schedule, t, x_t)
     return (signal, sigma) if signal.ndim else (signal.item(), sigma.item())
 
 
-def _check_not_zero(value: Tensor | float, view: str, name: str, t) -> None:
+def _check_not_zero(value: Tensor | float, view: str, name: str, t: Reals) -> None:
     if (as_tensor(value) == 0).any():
         raise ValueError(f"{view} divides by {name}, which is 0 at t = {t}: this view is not defined there")
 
 
 class Denoiser(Protocol):
-    """Anything that looks at x_t [B, *D] and t, and makes a Prediction.
+    """Anything that looks at x_t `[B, *D]` and t, and makes a Prediction.
 
     t is one time or [B]; an ODE solver passes real times.
 
@@ -143,12 +147,12 @@ class Denoiser(Protocol):
     function of your own need not, and is then given the schedule by whoever uses it.
     """
 
-    def __call__(self, x_t: Tensor, t) -> Prediction: ...
+    def __call__(self, x_t: Tensor, t: Reals, /) -> Prediction: ...
 
 
-def named(denoise, schedule: NoiseSchedule, shape=None) -> Denoiser:
+def named(denoise: Denoiser, schedule: NoiseSchedule | None, shape: Shape | None = None) -> Denoiser:
     """The function itself, with `.schedule` and `.shape` for those who ask."""
-    denoise.schedule, denoise.shape = schedule, shape
+    vars(denoise).update(schedule=schedule, shape=shape)
     return denoise
 
 
@@ -157,26 +161,23 @@ def own_schedule(denoiser: Denoiser, schedule: NoiseSchedule | None = None) -> N
 
     Raises ValueError where neither is there, where both are and differ, and for what is no schedule.
     """
-    own = getattr(denoiser, "schedule", None)
     if schedule is not None and not isinstance(schedule, NoiseSchedule):
         raise ValueError(f"schedule must be a NoiseSchedule; got {schedule!r}")
-    if own is None and schedule is None:
-        raise ValueError(
-            "schedule must be given: this denoiser has none of its own. (A network becomes a denoiser by "
-            "unet.ModelDenoiser(net, schedule, predicts=…).)"
-        )
-    if own is not None and schedule is not None:
+    own = getattr(denoiser, "schedule", None) or schedule
+    if own is None:
+        raise ValueError(f"schedule must be given: this denoiser has none of its own. ({HOW}.)")
+    if schedule is not None:
         _check_same(own, schedule)
-    return schedule if own is None else own
+    return own
 
 
-def check_prediction(prediction) -> Prediction:
+def check_prediction(prediction: object) -> Prediction:
     """The prediction, if it is one; otherwise a ValueError that says how to make one."""
     if not isinstance(prediction, Prediction):
         raise ValueError(
-            f"denoiser must return a Prediction; it returned a {type(prediction).__name__}. A network "
-            "becomes a denoiser by unet.ModelDenoiser(net, schedule, predicts=…); a function of your own "
-            "returns views.Prediction.from_eps(value, x_t, t, schedule), or from_x0, from_v, from_score"
+            f"denoiser must return a Prediction; it returned a {type(prediction).__name__}. {HOW}; "
+            "a function of your own returns views.Prediction.from_eps(value, x_t, t, schedule), or from_x0, "
+            "from_v, from_score"
         )
     return prediction
 
@@ -194,6 +195,5 @@ def _check_same(own: NoiseSchedule, schedule: NoiseSchedule) -> None:
             t = int(((own.signal - schedule.signal).abs() + (own.sigma - schedule.sigma).abs()).argmax())
             differ = f"signal[{t}], sigma[{t}] are {own.signal[t]:.6g}, {own.sigma[t]:.6g} there"
             differ += f" and {schedule.signal[t]:.6g}, {schedule.sigma[t]:.6g} here"
-        raise ValueError(
-            f"schedule must be the one that the denoiser was made for, {own}; got {schedule}: {differ}"
-        )
+        expected = f"schedule must be the one that the denoiser was made for, {own}"
+        raise ValueError(f"{expected}; got {schedule}: {differ}")

@@ -2,12 +2,15 @@
 
 import ast
 import json
+import io
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import docutils.core
+import docutils.nodes
 import pytest
 from nbtools import ROOT
 from packaging.requirements import Requirement
@@ -15,13 +18,14 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 PACKAGE = ROOT / "diffusion_lab"
-MATHS = "gaussian schedules forward views exact elbo steps samplers".split()
+MATHS = "gaussian schedules forward views empirical exact elbo steps samplers".split()
 # Each module stands on the ones before it and knows nothing of those after.
 ORDER = re.search(r"```order\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL)[1].split()
-LIGHT = [*MATHS, *"sde sde_samplers likelihood guidance data unet training metrics features".split()]
+LIGHT = [*MATHS, *"sde sde_samplers likelihood guidance data weights layers mlp model unet".split()]
+LIGHT += "recipe history checkpoints training metrics features replay".split()
 WIDGETS = ["ipywidgets", "anywidget", "plotly", "traitlets"]
 HEAVY = ["matplotlib", "plotly", "ipywidgets", "anywidget", "scipy", "pandas", "sklearn", "IPython"]
-LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 1000, 0.3, 2_000_000
+LIMIT_FILE, LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 300, 1000, 0.3, 2_000_000
 
 
 def place(name: str) -> str | None:
@@ -156,10 +160,29 @@ def test_everything_public_is_documented(name):
     assert not missing, f"without docstring in {name}.py: {missing}"
 
 
-def test_no_file_is_long():
+@pytest.mark.parametrize(
+    "path", [path for _, path in sources()], ids=lambda path: path.relative_to(PACKAGE).as_posix()
+)
+def test_docstrings_are_restructuredtext(path):
+    """Docutils has nothing to say of them, and every block set apart is one that keeps its lines (``::``)."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
+        if documented:
+            said = io.StringIO()
+            settings = {"warning_stream": said, "report_level": 1, "file_insertion_enabled": False}
+            page = docutils.core.publish_doctree(documented, settings_overrides=settings)
+            where = f"{path.name}, {getattr(node, 'name', 'its first lines')}"
+            assert not said.getvalue(), f"{where}: {said.getvalue()}"
+            assert not list(page.findall(docutils.nodes.block_quote)), f"{where}: a block wants :: before it"
+            assert not list(page.findall(docutils.nodes.definition_list)), (
+                f"{where}: :param name: …, not columns"
+            )
+
+
+def test_files_are_short():
     """Every module is read in one sitting."""
     files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js"), *PACKAGE.rglob("*.css")]
-    long = {str(p.relative_to(ROOT)): n for p in files if (n := len(p.read_text("utf-8").splitlines())) > 300}
+    long = {p.relative_to(ROOT): n for p in files if (n := len(p.read_text(encoding="utf-8").splitlines())) > LIMIT_FILE}
     assert not long, long
 
 

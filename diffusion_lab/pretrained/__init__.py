@@ -9,27 +9,28 @@ import csv
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
 
 from .. import data
-from ..checkpoints import read_safetensors, write_atomically
+from ..checkpoints import FilePath, read_safetensors, write_atomically
 from ..forward import q_sample
+from ..model import ModelDenoiser
 from ..recipe import Recipe
 from ..training import Result
-from ..unet import ModelDenoiser
 
 FOLDER = Path(__file__).parent
 FORMAT = "diffusion_lab weights 1"
 
 
-def names(folder=FOLDER) -> list[str]:
+def names(folder: FilePath = FOLDER) -> list[str]:
     """The networks that `load` knows, in alphabetical order."""
     return [name for name in recipes(folder) if (Path(folder) / f"{name}.safetensors").exists()]
 
 
-def load(name: str, folder=FOLDER) -> ModelDenoiser:
+def load(name: str, folder: FilePath = FOLDER) -> ModelDenoiser:
     """The trained denoiser, in eval mode, on the CPU, in float32; its weights ask for no gradient.
 
     `.schedule` is the one it was trained on; `.given(label)` tells it the class. Each call reads the file
@@ -48,22 +49,24 @@ def load(name: str, folder=FOLDER) -> ModelDenoiser:
     return ModelDenoiser(net.eval().requires_grad_(False), recipe.make_schedule(), recipe.predicts)
 
 
-def recipes(folder=FOLDER) -> list[str]:
+def recipes(folder: FilePath = FOLDER) -> list[str]:
     """The names of all recipes there, trained or not."""
     return sorted(path.stem for path in Path(folder).glob("*.json"))
 
 
-def read_recipe(name: str, folder=FOLDER) -> Recipe:
+def read_recipe(name: str, folder: FilePath = FOLDER) -> Recipe:
     """The recipe in NAME.json. Raises ValueError for an unknown name."""
     return Recipe.from_json(json.dumps(_read_json(name, folder)["recipe"]))
 
 
-def quality(name: str, folder=FOLDER) -> dict:
+def quality(name: str, folder: FilePath = FOLDER) -> dict[str, Any]:
     """The measured quality in NAME.json, {} before the first training; ValueError for an unknown name."""
     return _read_json(name, folder).get("quality", {})
 
 
-def sampler_table(path=FOLDER / "digits.samplers.csv") -> dict[tuple[str, str, int, int], dict[str, float]]:
+def sampler_table(
+    path: FilePath = FOLDER / "digits.samplers.csv",
+) -> dict[tuple[str, str, int, int], dict[str, float]]:
     """How close a sampler's digits are to held-out ones: {(sampler, spacing, budget, seed): measured}.
 
     A run makes at most `budget` calls of the network. Measured: `calls`, the calls it made; the Fréchet
@@ -77,7 +80,7 @@ def sampler_table(path=FOLDER / "digits.samplers.csv") -> dict[tuple[str, str, i
     return table
 
 
-def save(name: str, result: Result, quality: dict, folder=FOLDER) -> None:
+def save(name: str, result: Result, quality: dict[str, Any], folder: FilePath = FOLDER) -> None:
     """Stores the result's averaged weights, rounded to float16, with its recipe and the measured quality."""
     content = safetensors.torch.save(_in_float16(result), {"format": FORMAT})
     write_atomically(Path(folder) / f"{name}.safetensors", content)
@@ -98,7 +101,7 @@ def _in_float16(result: Result) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def measure(denoiser: ModelDenoiser, recipe: Recipe, repeats: int = 8) -> dict:
+def measure(denoiser: ModelDenoiser, recipe: Recipe, repeats: int = 8) -> dict[str, Any]:
     """Mean squared error of x̂_0 per coordinate, on held-out data, at the t of SNR 3 and of SNR 10.
 
     Held out are the test digits, each told its class, or points that the training did not draw. The noise is
@@ -123,7 +126,7 @@ def measure(denoiser: ModelDenoiser, recipe: Recipe, repeats: int = 8) -> dict:
     return errors
 
 
-def _read_json(name: str, folder) -> dict:
+def _read_json(name: str, folder: FilePath) -> dict[str, Any]:
     known = recipes(folder)
     if name not in known:
         raise ValueError(f"name must be one of {', '.join(known) or '(none here)'}; got {name!r}")
