@@ -6,9 +6,12 @@ import math
 import threading
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any, NoReturn
 
 import numpy as np
 import traitlets
+
+Scalar = str | float
 
 # Callbacks run beside the cells, in another thread. One lock makes a change, its scene and its sending one
 # step; all explorers share it, so that two linked ones can never wait for each other.
@@ -24,20 +27,24 @@ class Control(traitlets.TraitType):
 
     kind = ""
 
-    def __init__(self, value, *, label: str = "", main: bool = False):
+    def __init__(self, value: Any, *, label: str = "", main: bool = False) -> None:
         super().__init__(value)
         self.tag(sync=True)
         self.label, self.main = label, main
         self.default_value = self.validate(None, value)
 
-    def __set__(self, explorer, value):
+    def __set__(self, obj: Any, value: Any) -> None:
         with LOCK:
-            explorer.failure = None
-            super().__set__(explorer, value)
-            if explorer.failure:
-                raise explorer.failure
+            obj.failure = None
+            super().__set__(obj, value)
+            if obj.failure:
+                raise obj.failure
 
-    def reject(self, explorer, value, expected: str):
+    def validate(self, explorer: Any, value: Any) -> Any:
+        """`value` as it is kept; what is not allowed is rejected."""
+        raise NotImplementedError
+
+    def reject(self, explorer: Any, value: Any, expected: str) -> NoReturn:
         """Raise a TraitError that names the control, the value and what was expected."""
         owner = f"{type(explorer).__name__}." if explorer else ""
         raise traitlets.TraitError(f"{owner}{self.name or self.label} = {value!r}: expected {expected}")
@@ -53,11 +60,11 @@ class Choice(Control):
 
     kind = "choice"
 
-    def __init__(self, value: str | Real, values: Sequence[str | Real], *, label: str = ""):
+    def __init__(self, value: Scalar, values: Sequence[Scalar], *, label: str = "") -> None:
         self.values = list(values)
         super().__init__(value, label=label)
 
-    def validate(self, explorer, value):
+    def validate(self, explorer: Any, value: Any) -> Scalar:
         """The entry of `values` that equals `value`; a truth value is no number."""
         same = [v for v in self.values if isinstance(v, bool) == isinstance(value, bool) and v == value]
         return same[0] if same else self.reject(explorer, value, f"one of {self.values}")
@@ -68,7 +75,7 @@ class Toggle(Control):
 
     kind, values = "toggle", [False, True]
 
-    def validate(self, explorer, value):
+    def validate(self, explorer: Any, value: Any) -> bool:
         """Nothing but True and False."""
         return value if isinstance(value, bool) else self.reject(explorer, value, "True or False")
 
@@ -78,7 +85,9 @@ class Slider(Control):
 
     kind = "slider"
 
-    def __init__(self, value: Real, low: Real, high: Real, *, step: Real = 1, label="", main=False):
+    def __init__(
+        self, value: float, low: float, high: float, *, step: float = 1, label: str = "", main: bool = False
+    ) -> None:
         self.low, self.high, self.step = low, high, step
         self.whole = all(isinstance(number, int) for number in (value, low, high, step))
         super().__init__(value, label=label, main=main)
@@ -89,12 +98,12 @@ class Slider(Control):
         steps = math.floor((self.high - self.low) / self.step + 1e-9)
         return [self.low + i * self.step for i in range(steps + 1)]
 
-    def validate(self, explorer, value):
+    def validate(self, explorer: Any, value: Any) -> float:
         """A number within the bounds."""
-        valid = isinstance(value, Real) and not isinstance(value, bool) and self.low <= value <= self.high
-        if not valid or (self.whole and value != int(value)):
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+        if not self.low <= number <= self.high or (self.whole and not number.is_integer()):
             self.reject(explorer, value, f"a {'whole ' * self.whole}number in {self.low} … {self.high}")
-        return int(value) if self.whole else float(value)
+        return int(number) if self.whole else number
 
 
 class Points(Control):
@@ -105,7 +114,7 @@ class Points(Control):
 
     kind, most = "points", 64
 
-    def __init__(self, value, *, presets: dict, label: str = ""):
+    def __init__(self, value: Any, *, presets: dict, label: str = "") -> None:
         super().__init__(value, label=label)
         self.presets = {name: self.validate(None, points) for name, points in presets.items()}
 
@@ -114,13 +123,13 @@ class Points(Control):
         """The presets."""
         return list(self.presets.values())
 
-    def validate(self, explorer, value):
+    def validate(self, explorer: Any, value: Any) -> tuple[tuple[float, float], ...]:
         """Pairs of numbers, at least one and at most `most`."""
         try:
             points = np.asarray(value)
         except (TypeError, ValueError, RuntimeError):  # a ragged list, a tensor that wants its gradient
             points = np.empty(0)
-        pairs = points.dtype.kind in "fiu" and points.ndim == 2 and points.shape[1] == 2
+        pairs = points.dtype.kind in "fiu" and points.ndim == 2 and points.shape[-1] == 2
         if not (pairs and 1 <= len(points) <= self.most and (np.abs(points) <= 1).all()):
             self.reject(explorer, value, f"1 to {self.most} pairs (x, y) of numbers in −1 … 1")
         return tuple(map(tuple, (points.astype(float).round(2) + 0.0).tolist()))

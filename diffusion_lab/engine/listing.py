@@ -3,15 +3,18 @@
 import ast
 import functools
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 
-def listing(function: Callable, then: str = "", **values) -> str:
-    """The lines of a flat function as a script: its imports, its arguments' present values, its body.
+def listing(function: Callable, then: str = "", **values: Any) -> str:
+    """The lines of a flat function as a script: imports, the arguments' present values, the body.
 
-    It ends with what the function returns, or with `then`. A function that returns elsewhere than at its end is
-    a ValueError. What it takes from its own module is imported from there.
+    It ends with what the function returns, or with `then`. A function that returns elsewhere than at its
+    end is a ValueError. What it takes from its own module is imported from there.
     """
     given = inspect.signature(function).bind(**values)
     given.apply_defaults()
@@ -20,7 +23,7 @@ def listing(function: Callable, then: str = "", **values) -> str:
     return "\n".join([*imports, "", *told, "", *body, then or returned])
 
 
-def written(value) -> str:
+def written(value: Any) -> str:
     """A value as Python that gives it again: floats without the digits that adding up steps has left."""
     if isinstance(value, float):
         return repr(round(value, 10))
@@ -33,28 +36,25 @@ def written(value) -> str:
 def source_of(function: Callable) -> tuple[list[str], list[str], str]:
     """(the imports that a function needs, the lines of its body, what it returns)."""
     lines = textwrap.dedent(inspect.getsource(function)).splitlines()
-    (tree,) = ast.parse("\n".join(lines)).body
-    start = tree.body[0].end_lineno + 1 if ast.get_docstring(tree) else tree.body[0].lineno
+    tree = next(node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.FunctionDef))
+    start = (tree.body[0].end_lineno or 0) + 1 if ast.get_docstring(tree) else tree.body[0].lineno
     leave = [node for node in ast.walk(tree) if isinstance(node, ast.Return)]
     if leave != [tree.body[-1]]:
-        raise ValueError(
-            f"function must have one return, at its end, to be shown; {function.__name__} has not"
-        )
+        raise ValueError(f"function must have one return, at its end, to be shown; {tree.name} has not")
     body = textwrap.dedent("\n".join(lines[start - 1 : leave[0].lineno - 1])).splitlines()
     returned = textwrap.dedent("\n".join(lines[leave[0].lineno - 1 :])).removeprefix("return ")
     inside = [node for part in tree.body for node in ast.walk(part)]  # no decorator's, no annotation's
     names = [node for node in inside if isinstance(node, ast.Name)]
-    own = {node.id for node in names if isinstance(node.ctx, ast.Store)} | inspect.signature(
-        function
-    ).parameters.keys()
-    names = {node.id for node in names} - own
-    return imports_of(inspect.getmodule(function), names), body, returned
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)} | {
+        *inspect.signature(function).parameters
+    }
+    return imports_of(sys.modules[function.__module__], {node.id for node in names} - own), body, returned
 
 
-def imports_of(module, names: set[str]) -> list[str]:
+def imports_of(module: ModuleType, names: set[str]) -> list[str]:
     """The import statements that give those of `names` which a module knows, sorted as in its head."""
-    own, lines, groups = module.__name__, set(), {}
-    origins = dict.fromkeys(vars(module), (own, ""))  # what it defines itself
+    own, lines, groups = module.__name__, set(), dict[str, list[str]]()
+    origins = {name: (own, name) for name in vars(module)}  # what it defines itself
     for node in ast.parse(inspect.getsource(module)).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             origin = getattr(node, "module", None) or ""
@@ -66,7 +66,7 @@ def imports_of(module, names: set[str]) -> list[str]:
     for name in sorted(names & origins.keys()):
         origin, written = origins[name]
         if origin:
-            groups.setdefault(origin, []).append(written or name)
+            groups.setdefault(origin, []).append(written)
         else:
             lines.add(f"import {written}")
     return sorted(lines) + [f"from {origin} import {', '.join(groups[origin])}" for origin in sorted(groups)]

@@ -8,6 +8,7 @@ rounded, to less than can be seen; numbers, sentences and code stay as they are.
 import base64
 import gzip
 import json
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ to_json = json.JSONEncoder(ensure_ascii=False).encode
 class Pack:
     """Scenes taken in one by one by `add`, to be written as the two texts of `texts`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.parts: dict[str, int] = {}  # JSON -> its place
         self.rows: dict[tuple[int, bytes], int] = {}  # place of the row before, differences -> its place
         self.scenes: dict[str, dict] = {}  # JSON -> what `add` gives for it
@@ -45,7 +46,7 @@ class Pack:
                         patch[key] = {"row": place, "step": step, "shape": patch[key]["shape"]}
         return self._part(scene)
 
-    def texts(self, **state) -> tuple[str, str]:
+    def texts(self, **state: Any) -> tuple[str, str]:
         """The state of an explorer, with the parts; and all rows."""
         state |= {"_parts": [json.loads(part) for part in self.parts]}
         state |= {"_rows": [[before, len(row) // 2] for before, row in self.rows]}
@@ -53,7 +54,7 @@ class Pack:
         planes = rows.view(np.uint8).reshape(-1, 2).T  # all low bytes, then all high ones: mostly 0
         return zipped(to_json(state).encode()), zipped(planes.tobytes())
 
-    def _row(self, row, last, before: int) -> int:
+    def _row(self, row: np.ndarray, last: np.ndarray, before: int) -> int:
         """The place of a row of int16, kept as its differences to the row `last`, whose place is `before`."""
         change = row.copy()
         shared = min(len(row), len(last))
@@ -61,7 +62,7 @@ class Pack:
         change = (change << 1) ^ (change >> 15)  # 0, −1, 1, −2, … as 0, 1, 2, 3, …
         return self.rows.setdefault((before, change.tobytes()), len(self.rows))
 
-    def _part(self, value):
+    def _part(self, value: Any) -> Any:
         """`value` (JSON) with what is long in it replaced by {"$": its place}."""
         if isinstance(value, dict):
             value = {key: self._part(part) for key, part in value.items()}
@@ -86,7 +87,7 @@ def seen(key: str, trace: dict, layout: dict, change: dict) -> float:
     return 0.0 if axis.get("type") == "log" else abs(high - low)
 
 
-def in_steps(array, width: float) -> tuple[np.ndarray, float] | None:
+def in_steps(array: Any, width: float) -> tuple[np.ndarray, float] | None:
     """A typed array in plotly's form as int16 and the step they count; None if that would be seen.
 
     uint8 stay exact.

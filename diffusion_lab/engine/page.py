@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -69,7 +70,7 @@ def plotly_js() -> bytes:
     return gzip.compress(get_plotlyjs().encode(), 6, mtime=0)
 
 
-def fragment(explorer, precompute: Sequence[str], each: Callable | None = None) -> str:
+def fragment(explorer: Any, precompute: Sequence[str], each: Callable | None = None) -> str:
     """HTML for a page with the `page_scripts` below it. There, only what is in `precompute` can be moved.
 
     That takes a scene for every combination of these controls' values. If it is slow a progress bar tells; or
@@ -91,7 +92,7 @@ def fragment(explorer, precompute: Sequence[str], each: Callable | None = None) 
     return FRAGMENT.format(state=state, rows=rows, words=html.escape(explorer.describe()))
 
 
-def page(explorer, precompute: Sequence[str]) -> str:
+def page(explorer: Any, precompute: Sequence[str]) -> str:
     """The whole of a page that holds one explorer."""
     scripts = "\n".join(f"<script>{script}</script>" for script in page_scripts().values())
     found = fragment(explorer, precompute)

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -54,13 +55,15 @@ def chromium() -> str:
     return path
 
 
-def stills(fragments: Sequence[str], dark=False, scale=1.5, width=900, caption="") -> list[Image.Image]:
+def stills(
+    fragments: Sequence[str], dark: bool = False, scale: float = 1.5, width: int = 900, caption: str = ""
+) -> list[Image.Image]:
     """A picture of each explorer, given as `Explorer.to_fragment` writes it; all from one browser.
 
     `caption` stands beside the title.
     """
 
-    def job(open_page):
+    def job(open_page: Callable) -> list[Image.Image]:
         pictures = []
         for fragment in tqdm(fragments, desc="pictures", delay=2, leave=False, disable=len(fragments) == 1):
             root = open_page(fragment)
@@ -71,10 +74,10 @@ def stills(fragments: Sequence[str], dark=False, scale=1.5, width=900, caption="
     return _in_chromium(job, dark, scale, width)
 
 
-def film(fragment: str, dark=False, scale=1.0, width=900) -> list[Image.Image]:
+def film(fragment: str, dark: bool = False, scale: float = 1.0, width: int = 900) -> list[Image.Image]:
     """Pictures of one explorer along its main slider, end to end: all its frames, or 40 of them."""
 
-    def job(open_page):
+    def job(open_page: Callable) -> list[Image.Image]:
         root = open_page(fragment)
         slider = root.locator(".main input[type=range]")
         last = int(slider.get_attribute("max"))
@@ -89,32 +92,34 @@ def film(fragment: str, dark=False, scale=1.0, width=900) -> list[Image.Image]:
     return _in_chromium(job, dark, scale, width)
 
 
-def shoot(root) -> Image.Image:
+def shoot(root: Any) -> Image.Image:
     """What is to be seen of the explorer whose element is `root`."""
     root.evaluate(IMAGES)  # drawn by plotly, but perhaps not loaded yet
     return Image.open(io.BytesIO(root.screenshot(animations="disabled"))).convert("RGB")
 
 
-def _in_chromium(job: Callable, dark: bool, scale: float, width: int):
+def _in_chromium(job: Callable, dark: bool, scale: float, width: int) -> list[Image.Image]:
     """`job(open_page)`, where `open_page(fragment)` draws an explorer and returns its element."""
     check_int(width, "width", 200)
     if not 0 < scale <= 10:
         raise ValueError(f"scale must be a number above 0 and at most 10; got {scale!r}")
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - for those who take pictures
     except ImportError:
         raise ImportError("pictures are taken through playwright: python -m pip install playwright") from None
     path = chromium()
 
-    def work():
+    def work() -> list[Image.Image]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-            view = dict(viewport={"width": width, "height": 900}, device_scale_factor=scale)
-            view |= dict(color_scheme="dark" if dark else "light")
             scripts = "".join(f"<script>{script}</script>" for script in page_scripts().values())
 
-            def open_page(fragment):
-                page = browser.new_page(**view)
+            def open_page(fragment: str) -> Any:
+                page = browser.new_page(
+                    viewport={"width": width, "height": 900},
+                    device_scale_factor=scale,
+                    color_scheme="dark" if dark else "light",
+                )
                 page.set_default_timeout(300_000)  # a busy machine takes its time
                 page.set_content(STAGE + fragment + scripts)
                 root = page.locator(".diffusion-lab-explorer")

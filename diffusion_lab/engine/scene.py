@@ -1,4 +1,4 @@
-"""What an explorer shows for one setting of its controls: a figure, and one frame per position of its slider."""
+"""What an explorer shows for one setting of its controls: a figure, and a frame for each slider position."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +22,8 @@ class Frame:
     real sub- and superscripts; the text form keeps them as they are.
     """
 
-    at: Real = 0  # the main control's value here
-    changes: dict = field(
-        default_factory=dict
-    )  # name of a trace, or "layout" -> what is other than in the scene
+    at: float = 0  # the main control's value here
+    changes: dict = field(default_factory=dict)  # trace's name, or "layout" -> what is new in it
     numbers: dict = field(default_factory=dict)  # name -> value, shown to the scene's `digits`
     sentence: str = ""  # what to see here
     warning: str = ""
@@ -46,7 +44,7 @@ class Scene:
     frames: Sequence[Frame] = (Frame(),)
     digits: int = 4  # significant ones, of every number
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         places = self.positions
         if not places or len(set(places)) != len(places):
             raise ValueError(f"Scene.frames must be at different places, at least one; got {places}")
@@ -57,11 +55,11 @@ class Scene:
                 )
 
     @property
-    def positions(self) -> list[Real]:
+    def positions(self) -> list[float]:
         """Where the frames stand."""
         return [frame.at.item() if hasattr(frame.at, "item") else frame.at for frame in self.frames]
 
-    def nearest(self, value: Real) -> int:
+    def nearest(self, value: float) -> int:
         """The index of the frame that is nearest to `value`."""
         places = self.positions
         return min(range(len(places)), key=lambda k: abs(places[k] - value))
@@ -78,7 +76,7 @@ class Scene:
         return json.dumps(packed({"traces": self.traces, "layout": layout, "frames": frames}))
 
 
-def text(value, digits: int = 4) -> str:
+def text(value: Any, digits: int = 4) -> str:
     """The one way a number is written: on the page, in `describe()` and in a notebook's stored output."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, tuple):  # of Points
@@ -87,12 +85,12 @@ def text(value, digits: int = 4) -> str:
     return f"{value + 0.0:.{digits}g}" if isinstance(value, float) else str(value)
 
 
-def plain(figure) -> dict:
+def plain(figure: Any) -> Any:
     """A plotly object as the dictionary that it stands for; a dictionary as it is."""
     return figure.to_plotly_json() if hasattr(figure, "to_plotly_json") else figure
 
 
-def packed(value):
+def packed(value: Any) -> Any:
     """`value` ready for JSON; arrays become plotly's base64 typed arrays, in float32."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import anywidget
 import traitlets
@@ -26,7 +29,7 @@ def module() -> str:
 
 
 class Explorer(anywidget.AnyWidget):
-    """Subclass it: declare controls, at most one of them `main=True`, and write `scene` (the package's docstring).
+    """Subclass it: declare controls, at most one of them `main=True`, and write `scene` (see the package).
 
     The constructor takes control values: `MyExplorer(T=50, t=10)`. The main control always stands on one of
     the scene's positions: it moves to the nearest when set elsewhere, or when the scene changes under it.
@@ -36,7 +39,7 @@ class Explorer(anywidget.AnyWidget):
     portable: Sequence[str] = ()  # what stays alive on a page without a kernel, beside the main control
     controls: dict[str, Control]  # name -> control, in the order of declaration
     main: str | None  # the name of the main control
-    shown: Scene | None = None  # the scene on the page; after an error the one before it
+    shown: Scene  # the scene on the page; after an error the one before it
     failure: BaseException | None = (
         None  # an exception of `scene`, on its way to the assignment that caused it
     )
@@ -48,13 +51,13 @@ class Explorer(anywidget.AnyWidget):
     _error = traitlets.Unicode().tag(sync=True)
     _answered = traitlets.Dict(None, allow_none=True).tag(sync=True)  # the values this is for
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         found = [item for base in reversed(cls.__mro__) for item in vars(base).items()]
         cls.controls = {name: trait for name, trait in found if isinstance(trait, Control)}
         cls.main = next((name for name, control in cls.controls.items() if control.main), None)
 
-    def __init__(self, **values):
+    def __init__(self, **values: Any) -> None:
         for name in values.keys() - self.controls.keys():
             raise TypeError(f"{type(self).__name__} has no control {name!r}, only {', '.join(self.controls)}")
         super().__init__(_spec=self.spec, **values)
@@ -66,13 +69,11 @@ class Explorer(anywidget.AnyWidget):
         if os.environ.get("ANYWIDGET_HMR") == "1":  # for who writes on static/: the style follows by itself
             threading.Thread(target=self._follow_modules, daemon=True).start()
 
-    def _follow_modules(self):
-        import watchfiles  # noqa: PLC0415 - of no use to anyone else
-
-        for _ in watchfiles.watch(STATIC):
+    def _follow_modules(self) -> None:
+        for _ in import_module("watchfiles").watch(STATIC):  # of no use to anyone else
             self._esm = module()
 
-    def scene(self, **values) -> Scene:
+    def scene(self, *args: Any, **values: Any) -> Scene:
         """The scene for these values of all controls but the main one. Pure: no pyplot, no global RNG."""
         raise NotImplementedError
 
@@ -94,7 +95,7 @@ class Explorer(anywidget.AnyWidget):
         except (Exception, KeyboardInterrupt) as error:
             return error, {"_error": f"{type(error).__name__}: {error}", "_answered": values}
 
-    def _refresh(self, change=None):
+    def _refresh(self, change: Any = None) -> None:  # noqa: ARG002 - what traitlets tells
         """Bring the scene up to the controls and the main control onto a position. The last change wins."""
         with LOCK:
             values = self.values()
@@ -107,27 +108,27 @@ class Explorer(anywidget.AnyWidget):
                 with self.hold_sync():
                     for name, value in state.items():
                         setattr(self, name, value)
-            if self.main and self.shown:
+            if self.main and hasattr(self, "shown"):
                 self.set_trait(self.main, self.shown.positions[self.frame_index])
 
-    def open(self):
+    def open(self) -> None:
         """Tell the browser of this explorer."""
         super().open()
         # By itself a comm announces the end of a cell after every message, and matplotlib then shows and
         # closes all figures, also those of a cell that is still drawing. Explorers do not use pyplot.
         self.comm.handle_msg = self._handle_msg
 
-    def set_state(self, sync_data):
+    def set_state(self, sync_data: dict) -> None:
         """What the browser sends. Nobody waits for it here, so whatever goes wrong is shown on the page."""
         with LOCK:
             try:
                 super().set_state(sync_data)
             except Exception as error:
                 self._error = f"{type(error).__name__}: {error}"
-                self._answered = None  # so that the next value is answered, whatever it is
+                self.set_trait("_answered", None)  # so that the next value is answered, whatever it is
                 self.send_state([name for name in sync_data if name in self.controls])
 
-    def _send_plotly(self, widget, content, buffers):
+    def _send_plotly(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if content == "plotly":
             self.send(content, buffers=[page.plotly_js()])
 
@@ -156,14 +157,14 @@ class Explorer(anywidget.AnyWidget):
         lines += [f"{self._error} (the numbers are from before)"] if self._error else []
         return "\n".join(filter(None, lines))
 
-    def _repr_mimebundle_(self, **kwargs):
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         values = {name: getattr(self, name) for name in self.controls}
         state = {"explorer": type(self).__name__, "values": values}
         return {**data, "text/plain": self.describe(), STATE: state}, metadata
 
     @staticmethod
-    def stored(state: dict, known) -> Explorer | None:
+    def stored(state: dict, known: ModuleType) -> Explorer | None:
         """The explorer that a notebook stored as `state` (under STATE), drawn again.
 
         None if the module `known` has no such class, or if that does not take these values (any more).
@@ -179,23 +180,27 @@ class Explorer(anywidget.AnyWidget):
 
     # -- without a kernel
     def to_fragment(self, precompute: Sequence[str] | None = None, each: Callable | None = None) -> str:
-        """HTML for a page with the `page_scripts` below it: see `page.fragment`. None stands for `portable`."""
+        """HTML for a page with the `page_scripts` below it: `page.fragment`. None stands for `portable`."""
         return page.fragment(self, self.portable if precompute is None else precompute, each)
 
-    def to_html(self, path, precompute: Sequence[str] | None = None) -> Path:
+    def to_html(self, path: str | os.PathLike, precompute: Sequence[str] | None = None) -> Path:
         """Write a page that needs neither kernel nor network, say for slides; see `to_fragment`."""
         path = Path(path)
         path.write_text(page.page(self, self.portable if precompute is None else precompute), "utf-8")
         return path
 
-    def to_png(self, path, dark: bool = False, scale: float = 1.5, width: int = 900) -> Path:
+    def to_png(
+        self, path: str | os.PathLike, dark: bool = False, scale: float = 1.5, width: int = 900
+    ) -> Path:
         """Write a picture, taken in an installed Chromium or Chrome: `width` pixels, `scale` dots to each."""
         (picture,) = pictures.stills([self.to_fragment(())], dark, scale, width)
         path = Path(path)
         picture.save(path, "PNG", optimize=True)
         return path
 
-    def to_gif(self, path, dark: bool = False, scale: float = 1.0, width: int = 900) -> Path:
+    def to_gif(
+        self, path: str | os.PathLike, dark: bool = False, scale: float = 1.0, width: int = 900
+    ) -> Path:
         """Write a film of the main slider from end to end: at most 40 frames, in about eight seconds."""
         if not self.main:
             raise ValueError(f"{type(self).__name__} has no main slider for a film to follow; use to_png")
