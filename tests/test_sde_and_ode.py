@@ -6,7 +6,8 @@ from onscreen import run_code, shown
 from scipy import stats
 
 from diffusion_lab import sde
-from diffusion_lab.experiments.sde_flow import DATA, SDES, flow
+from diffusion_lab.experiments.sde_flow import DATA, RANKS, SDES, Path, flow, green_path
+from diffusion_lab.experiments.stored import shipped
 from diffusion_lab.explorers.sde_and_ode import STEPS, SdeAndOde
 
 MEANS, STDS, WEIGHTS = (p.numpy() for p in (DATA.means[:, 0], DATA.var[:, 0].sqrt(), DATA.weights))
@@ -29,17 +30,26 @@ def log_density(name, u, x):
     return np.log(stats.norm.pdf(np.asarray(x)[..., None], means, stds) @ WEIGHTS)
 
 
+def all_paths(name):
+    """The ODE's paths from all ranks: [41, 99] each."""
+    return Path(
+        *(np.stack(part, 1) for part in zip(*(green_path(name, rank) for rank in RANKS), strict=True))
+    )
+
+
 @each_sde
 def test_the_ode_keeps_every_rank(name):
     """In one dimension that is all there is to the ODE: x(u) has the rank of x(1), in the exact densities."""
-    ode, u = flow(name), np.arange(40, -1, -1) / 40
+    ode, u = all_paths(name), np.arange(40, -1, -1) / 40
     units = [np.hypot(*at(name, v)[:2]) for v in u]
-    x = ode.paths * np.array(units)[:, None]
+    x = ode.x * np.array(units)[:, None]
     ranks = np.stack([distribution(name, v, row) for v, row in zip(u, x, strict=True)])
     np.testing.assert_allclose(ranks, np.broadcast_to(ranks[0], ranks.shape), atol=1e-5)
     np.testing.assert_allclose(ode.below, ranks, atol=1e-12)
     np.testing.assert_allclose(ranks[0], np.arange(1, 100) / 100, atol=2e-3)  # q_1 is N(0, 1), nearly
-    crowd = ode.heights.cumsum(1) * 0.15  # the part of the states below each edge, but for those below −3
+    crowd = (
+        flow(name).heights.cumsum(1) * 0.15
+    )  # the part of the states below each edge, but for those below −3
     inner = np.linspace(-3, 3, 41)[1:]
     exact = np.stack([distribution(name, v, inner * unit) for v, unit in zip(u, units, strict=True)])
     np.testing.assert_allclose(crowd, exact, atol=4e-3)  # ±2 of 2000
@@ -47,13 +57,13 @@ def test_the_ode_keeps_every_rank(name):
 
 @each_sde
 def test_the_likelihood_is_exact_but_for_the_prior(name):
-    ode, u = flow(name), np.arange(40, -1, -1) / 40
+    ode, u = all_paths(name), np.arange(40, -1, -1) / 40
     unit = np.hypot(*at(name, 1)[:2])
-    x_T = unit * ode.paths[0]
+    x_T = unit * ode.x[0]
     gap = stats.norm.logpdf(x_T, 0, unit) - log_density(name, 1, x_T)
     np.testing.assert_allclose(ode.by_ode - ode.exact, np.broadcast_to(gap, (41, 99)), atol=5e-5)
     for k in (0, 17, 40):
-        x = ode.paths[k] * np.hypot(*at(name, u[k])[:2])
+        x = ode.x[k] * np.hypot(*at(name, u[k])[:2])
         np.testing.assert_allclose(ode.exact[k], log_density(name, u[k], x), atol=1e-9)
 
 
@@ -122,7 +132,9 @@ def test_few_steps_spoil_the_sde_and_many_do_not(name):
         explorer = SdeAndOde(name=name, steps=steps, u=0.0)
         row = explorer.frame.numbers
         assert bool(explorer.frame.warning) == (row["SDE: KS distance"] > 1.63 / 2000**0.5)
-        assert row["ODE: KS distance"] < 2e-3 and flow(name).variance == pytest.approx(1, abs=3e-3)
+        assert row["ODE: KS distance"] < 2e-3 and shipped(f"ode.{name}")["variance"].numpy() == pytest.approx(
+            1, abs=3e-3
+        )
         assert len(row) <= 8
         if steps == 5:
             assert "5 steps are too few" in explorer.describe() and row["SDE: KS distance"] > 0.1

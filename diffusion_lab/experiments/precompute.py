@@ -15,8 +15,6 @@ from ..checkpoints import write_atomically
 from . import elbo_errors, guided, race, sde_flow, spoilt_digits
 from .stored import SHIPPED
 
-SIZES = [5, 10, 20]  # digits of each class, for which it is known what is usual
-
 
 def parts() -> dict:
     """name, as `stored.shipped` reads it -> the function that computes its tensors, and its arguments."""
@@ -29,8 +27,8 @@ def parts() -> dict:
 
 
 def usual() -> dict[str, torch.Tensor]:
-    """What is usual for real digits, for each of SIZES."""
-    return {str(n): spoilt_digits.of_divisions(n) for n in SIZES}
+    """What is usual for real digits, for each number of them in a class."""
+    return {str(N // 10): spoilt_digits.of_divisions(N // 10) for N in spoilt_digits.SIZES}
 
 
 def main() -> None:

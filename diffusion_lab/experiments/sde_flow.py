@@ -5,7 +5,7 @@ all SDEs fit one axis.
 """
 
 import functools
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -97,15 +97,20 @@ def by_ode(name: str, rank: int, u: float) -> tuple[torch.Tensor, torch.Tensor]:
     return x, log_p
 
 
-@dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(NamedTuple):
     """What the ODE does, at u = 1, …, 0."""
 
     heights: np.ndarray  # the histogram of its states from STARTS, in units [T + 1, bins]
-    variance: np.ndarray  # of these states, as a part of the exact one [T + 1]
     distance: np.ndarray  # their KS distance [T + 1]
-    paths: np.ndarray  # from each of RANKS, in units; as all that follows [T + 1, 99]
-    below: np.ndarray  # the part of the density below the path
+    paths: np.ndarray  # from each of RANKS, in units [T + 1, 99]
+    gap: np.ndarray  # log p_u along them, less the exact one [T + 1, 99]
+
+
+class Path(NamedTuple):
+    """One of the ODE's paths, at u = 1, …, 0: [T + 1] each."""
+
+    x: np.ndarray  # in units
+    below: np.ndarray  # the part of the density below it
     exact: np.ndarray  # log q_u there
     by_ode: np.ndarray  # log p_u there
 
@@ -114,14 +119,18 @@ class Flow:
 def flow(name: str) -> Flow:
     """What `solved` has found, which takes seconds and is always the same: it ships computed."""
     found = {key: part.double().numpy() for key, part in shipped(f"ode.{name}").items()}
-    counts, variance, distance, paths = (found[key] for key in ("counts", "variance", "distance", "paths"))
-    exact, below = np.empty_like(paths), np.empty_like(paths)
+    return Flow(found["counts"] / (N * BIN), found["distance"], found["paths"], UNIT * found["gap"])
+
+
+@functools.cache
+def green_path(name: str, rank: int) -> Path:
+    """The path from one of RANKS."""
+    x, gap = (part[:, RANKS.index(rank)] for part in (flow(name).paths, flow(name).gap))
+    below, exact = np.empty((2, T + 1))
     for k, t in enumerate(range(T, -1, -1)):
         q, scale = marginal(name, t)
-        x = column(paths[k] * scale)
-        exact[k], below[k] = q.log_prob(x), distribution(q, x)
-    by_ode = exact + UNIT * found["gap"]
-    return Flow(counts / (N * BIN), variance, distance, paths, below, exact, by_ode)
+        below[k], exact[k] = distribution(q, column(x[k] * scale)), q.log_prob(column(x[k] * scale))
+    return Path(x, below, exact, exact + gap)
 
 
 def solved(name: str) -> dict[str, torch.Tensor]:

@@ -56,7 +56,7 @@ def scene_of_blobs(label: int, seed: int) -> Scene:
                 numbers=numbers,
                 sentence=says_blobs(w, row, exact),
                 code=listing(guided.guided_blobs, label=label, seed=seed, w=(w,)),
-                alt=describe(f"blob {label}", w, numbers, " over the sharpened density, with rings around the three blobs"),
+                alt=describe("blob", label, w, numbers),
             )
         )
     traces = {
@@ -117,7 +117,7 @@ def scene_of_digits(label: int, seed: int) -> Scene:
                 numbers=numbers,
                 sentence=says_digits(w, row, real),
                 code=listing(guided.guided_digits, label=label, seed=seed, w=(w,)),
-                alt=describe(f"digit {label}", w, numbers),
+                alt=describe("digit", label, w, numbers),
             )
         )
     axes = draw.framed(1, *sheets[0].shape)
@@ -179,8 +179,9 @@ def count(row: dict, other: dict, diversity: str, name: str) -> dict:
     return said | {f"{diversity}, {name}": f"{other['diversity']:.2f}"}
 
 
-def describe(label: str, w: float, numbers: dict, around: str = "") -> str:
+def describe(kind: str, label: int, w: float, numbers: dict) -> str:
     """The figure in words."""
-    left = f"{COUNT[label.split()[0]]} samples of {label} at w = {w:g}{around}"
+    around = " over the sharpened density, with rings around the three blobs" if kind == "blob" else ""
+    left = f"{COUNT[kind]} samples of {kind} {label} at w = {w:g}{around}"
     said = ", ".join(f"{name} {value}" for name, value in numbers.items())
     return f"Left, {left}. Middle, fidelity over w; right, diversity over w. Here: {said}."

@@ -9,7 +9,7 @@ from .. import drawing as draw
 from ..drawing import GREY, PALETTE, axis, curve, key, panel
 from ..engine import Choice, Explorer, Frame, Scene, Slider, listing, text
 from ..experiments import sde_flow
-from ..experiments.sde_flow import EDGES, FIRST, N_PATHS, RANKS, SDES, N, T, by_sde, column, flow, marginal
+from ..experiments.sde_flow import FIRST, N_PATHS, RANKS, SDES, N, Path, T, by_sde, flow, green_path, marginal
 
 STEPS = [5, 10, 20, 40, 200]
 BETWEEN = -0.5  # the two blobs
@@ -40,17 +40,16 @@ class SdeAndOde(Explorer):
 
     def scene(self, *, name, steps, rank, seed):
         times = range(T, -1, -T // min(steps, T))  # at the frames
-        states = by_sde(name, steps, rank, seed)
+        states, green = by_sde(name, steps, rank, seed), green_path(name, rank)
         paths = np.stack([states[t / T][:N_PATHS, 0] / marginal(name, t)[1] for t in times])
-        green = flow(name).paths[:, [RANKS.index(rank)]]
         frames = []
         for k, t in enumerate(times):
             crowd = states[t / T][N_PATHS:]
-            row = count(name, t, crowd, rank)
+            row = count(name, t, crowd, green)
             frames.append(
                 Frame(
                     t / T,
-                    changes=crowds(name, t, crowd) | ways(name, rank, t, paths, k, green),
+                    changes=crowds(name, t, crowd) | ways(name, t, paths, k, green),
                     numbers=row,
                     sentence=says(name, t, rank, paths[k], row["below the green path"]),
                     warning=warns(steps, row["SDE: KS distance"]),
@@ -58,7 +57,7 @@ class SdeAndOde(Explorer):
                     alt=describe(t, row),
                 )
             )
-        return Scene(traces(name, times, rank), axes(name, rank), frames, digits=3)
+        return Scene(traces(name, times, green), axes(green), frames, digits=3)
 
 
 def code(name: str, steps: int, rank: int, seed: int, u: float) -> str:
@@ -68,22 +67,16 @@ def code(name: str, steps: int, rank: int, seed: int, u: float) -> str:
     return orange if u == 1 else f"{orange}\n\n{listing(sde_flow.by_ode, name=name, rank=rank, u=u)}"
 
 
-def count(name: str, t: int, crowd, rank: int) -> dict:
+def count(name: str, t: int, crowd, green: Path) -> dict:
     """The numbers at u = t/T, where `crowd` [N, 1] is what the SDE has made of all starts."""
-    ode, k, path = flow(name), T - t, RANKS.index(rank)
     signal, sigma = SDES[name].marginal(t / T)
     variance, distance = sde_flow.spread(marginal(name, t)[0], crowd)
-    exact, off = ode.exact[k, path].item(), (ode.by_ode - ode.exact)[k, path].item()
-    return {
-        "signal": signal.item(),
-        "sigma": sigma.item(),
-        "SDE: variance/exact": variance,
-        "SDE: KS distance": distance,
-        "ODE: KS distance": ode.distance[k],
-        "below the green path": f"{ode.below[k, path]:.1%}",
-        "log p_u, exact": exact,
-        "log p_u, by the ODE − exact": f"{round(off, 4) + 0.0:.4f}",
-    }
+    row = {"signal": signal.item(), "sigma": sigma.item()}
+    row |= {"SDE: variance/exact": variance, "SDE: KS distance": distance}
+    row |= {"ODE: KS distance": flow(name).distance[T - t]}
+    below, exact, by_ode = (part[T - t].item() for part in (green.below, green.exact, green.by_ode))
+    row |= {"below the green path": f"{below:.1%}", "log p_u, exact": exact}
+    return row | {"log p_u, by the ODE − exact": f"{round(by_ode - exact, 4) + 0.0:.4f}"}
 
 
 # ------------------------------------------------------------------------------------------- the picture
@@ -91,7 +84,7 @@ def count(name: str, t: int, crowd, rank: int) -> dict:
 def density(name: str, t: int) -> np.ndarray:
     """The exact density of x in units at u = t/T, over the rows."""
     q, unit = marginal(name, t)
-    return (q.log_prob(column(ROWS * unit)).exp() * unit).numpy()
+    return (q.log_prob(sde_flow.column(ROWS * unit)).exp() * unit).numpy()
 
 
 def crowds(name: str, t: int, crowd) -> dict:
@@ -101,15 +94,14 @@ def crowds(name: str, t: int, crowd) -> dict:
     return {"density": {"x": density(name, t)}, "crowd of the SDE": sde, "crowd of the ODE": ode}
 
 
-def ways(name: str, rank: int, t: int, paths: np.ndarray, k: int, green: np.ndarray) -> dict:
+def ways(name: str, t: int, paths: np.ndarray, k: int, green: Path) -> dict:
     """What changes with the paths: how far they have come, log p_u by the ODE so far, and where u is."""
-    log_p, u = flow(name).by_ode[:, RANKS.index(rank)], t / T
-    here = np.append(paths[k], green[T - t])
+    u, here = t / T, np.append(paths[k], green.x[T - t])
     return {
         "paths of the SDE": until(paths, k),
         "paths of the ODE": until(flow(name).paths[:, RANKS.index(10) :: 10], T - t),
-        "green path": until(green, T - t),
-        "log p_u, by the ODE": {"y": np.where(u <= U, log_p, np.nan)},
+        "green path": until(green.x[:, None], T - t),
+        "log p_u, by the ODE": {"y": np.where(u <= U, green.by_ode, np.nan)},
         "u": {"x": [u, u]},
         "ends": {"x": np.full(len(here), u), "y": here},
     }
@@ -127,32 +119,31 @@ def again(times: np.ndarray, count: int) -> np.ndarray:
     return np.tile(np.append(times, np.nan), count)
 
 
-def traces(name: str, times: range, rank: int) -> dict:
+def traces(name: str, times: range, green: Path) -> dict:
     """The density (grey), the SDE (orange), the ODE (blue) and one of its paths (green), in three panels."""
-    ode, path = flow(name), RANKS.index(rank)
     z = np.stack([density(name, t) for t in range(T, -1, -1)], 1)
-    heat = draw.square(ROWS, x=U, z=z, colorscale=SHADE, zmin=0, zmax=0.8)
-    edges, filled = np.repeat(EDGES, 2)[1:-1], dict(fill="tozerox", fillcolor="rgba(128, 128, 128, 0.4)")
-    both = draw.span(ode.exact[:, path], ode.by_ode[:, path])
+    edges, filled = (
+        np.repeat(sde_flow.EDGES, 2)[1:-1],
+        dict(fill="tozerox", fillcolor="rgba(128, 128, 128, 0.4)"),
+    )
     ends = dict(size=7, color=[SDE_COLOR] * N_PATHS + [GREEN])
     return {
-        "heat": heat,
+        "heat": draw.square(ROWS, x=U, z=z, colorscale=SHADE, zmin=0, zmax=0.8),
         "density": curve(GREY, 1, 2, y=ROWS, **filled),
         "crowd of the SDE": curve(SDE_COLOR, 2, 2, y=edges),
         "crowd of the ODE": curve(ODE_COLOR, 2, 2, y=edges),
         "paths of the SDE": curve(SDE_COLOR, 1.2, x=again(np.array(times) / T, N_PATHS)),
         "paths of the ODE": curve(ODE_COLOR, 1.2, x=again(U, 9)),
         "green path": curve(GREEN, 3.5, x=again(U, 1)),
-        "log p_u, exact": curve(GREY, 6, 3, x=U, y=ode.exact[:, path]),
+        "log p_u, exact": curve(GREY, 6, 3, x=U, y=green.exact),
         "log p_u, by the ODE": curve(GREEN, 2, 3, x=U),
-        "u": curve(GREY, 1, 3, y=both),
+        "u": curve(GREY, 1, 3, y=draw.span(green.exact, green.by_ode)),
         "ends": dict(type="scatter", mode="markers", marker=ends, hoverinfo="skip"),
     }
 
 
-def axes(name: str, rank: int) -> dict:
+def axes(green: Path) -> dict:
     """The layout: paths over the density, histograms beside them, log p_u below."""
-    ode, path = flow(name), RANKS.index(rank)
     across = dict(range=[1, 0], zeroline=False, dtick=0.2)
     x = axis("x / √(signal² + sigma²)", range=[-3, 3], dtick=1)
     above = {f"{N_PATHS} paths of the SDE": SDE_COLOR, "of the ODE": ODE_COLOR}
@@ -160,11 +151,11 @@ def axes(name: str, rank: int) -> dict:
     beside = axis(f"density; {N} states each", range=[0, 1.3], dtick=0.5)
     crowd = key({"SDE": SDE_COLOR, "ODE": ODE_COLOR, "exact": GREY}, gap=2)
     under = f"log p_u along the green path: {key({'exact': GREY, 'by the ODE': GREEN}, gap=2)}"
-    nats = axis("nats", ode.exact[:, path], ode.by_ode[:, path], nticks=5)
+    nats = axis("nats", green.exact, green.by_ode, nticks=5)
     return draw.layout(
         panel(1, (0, 0.7), (0.4, 1), above, across, x),
         panel(2, (0.75, 1), (0.4, 1), crowd, beside, x | dict(title=None, showticklabels=False)),
-        panel(3, (0, 0.7), (0, 0.24), under, across | axis("u, from noise to data"), nats),
+        panel(3, (0, 0.7), (0, 0.24), under, axis("u, from noise to data") | across, nats),
         height=480,
         margin=dict(l=56, r=12, t=28, b=40),
     )
@@ -202,9 +193,8 @@ def warns(steps: int, distance: float) -> str:
 def describe(t: int, row: dict) -> str:
     """The figure in words."""
     variance, exact = (text(row[name], 3) for name in ("SDE: variance/exact", "log p_u, exact"))
-    off = row["log p_u, by the ODE − exact"]
     return (
         f"At u = {text(t / T)}, over the density: paths of the SDE and the ODE up to here. Beside it "
         f"histograms of {N} states each; the SDE's variance as a part of the exact one: {variance}. Below, "
-        f"along the green path, log p_u: {exact}, and by the ODE {off} more."
+        f"along the green path, log p_u: {exact}, and by the ODE {row['log p_u, by the ODE − exact']} more."
     )
