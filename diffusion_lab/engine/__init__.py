@@ -9,7 +9,8 @@ An explorer is a list of controls, and one pure function from their values to a 
 
         def scene(self, *, sign):                           # every control but the main one
             x = np.linspace(-1, 1, 101)
-            frames = [Frame(n, {"power": {"y": sign * x**n}}, {"f(0.5)": sign * 0.5**n}) for n in range(1, 10)]
+            powers = range(1, 10)
+            frames = [Frame(n, {"power": {"y": sign * x**n}}, {"f(½)": sign * 0.5**n}) for n in powers]
             return Scene({"power": curve("#0072B2", x=x)}, layout(panel(1, (0, 1)), height=300), frames)
 
 The whole scene travels to the browser, where the main slider needs no kernel. Any other control asks for a

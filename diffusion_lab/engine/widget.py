@@ -37,6 +37,9 @@ class Explorer(anywidget.AnyWidget):
 
     title = ""
     portable: Sequence[str] = ()  # what stays alive on a page without a kernel, beside the main control
+    scene: Callable[
+        ..., Scene
+    ]  # of all controls' values but the main one's; pure: no pyplot, no global generator
     controls: dict[str, Control]  # name -> control, in the order of declaration
     main: str | None  # the name of the main control
     shown: Scene  # the scene on the page; after an error the one before it
@@ -72,10 +75,6 @@ class Explorer(anywidget.AnyWidget):
     def _follow_modules(self) -> None:
         for _ in import_module("watchfiles").watch(STATIC):  # of no use to anyone else
             self._esm = module()
-
-    def scene(self, *args: Any, **values: Any) -> Scene:
-        """The scene for these values of all controls but the main one. Pure: no pyplot, no global RNG."""
-        raise NotImplementedError
 
     # -- from the controls to the page
     @property
