@@ -93,8 +93,8 @@ def panels(sheet, values: dict, bands) -> dict:
     drawn[0]["annotations"].append(note(key(names, 5), 0.5, 0.725, yanchor="middle"))
     for k, (name, mean, std) in enumerate(zip(METRICS, *bands, strict=True)):
         row, column = divmod(k, 3)
-        left, bottom = 0.35 * column, 0.39 * (1 - row)
+        left, bottom = 0.3575 * column, 0.39 * (1 - row)
         xaxis = axis("s" * row, range=[-0.06, 1.06], dtick=0.5)
         yaxis = dict(range=span(values[name], mean - WIDE * std, mean + WIDE * std), nticks=5, zeroline=False)
-        drawn.append(panel(k + 2, (left, left + 0.3), (bottom, bottom + 0.24), HEADS[name], xaxis, yaxis))
-    return drawing.layout(*drawn, height=520)
+        drawn.append(panel(k + 2, (left, left + 0.285), (bottom, bottom + 0.24), HEADS[name], xaxis, yaxis))
+    return drawing.layout(*drawn, height=490)
