@@ -6,24 +6,28 @@ import torch
 from onscreen import run_code
 from scipy.ndimage import uniform_filter
 
-from diffusion_lab import data
-from diffusion_lab.explorers.sample_metrics import (
+from diffusion_lab import data, features, metrics
+from diffusion_lab.experiments.spoilt_digits import (
     METRICS,
+    SIZES,
     STRENGTHS,
     WAYS,
-    SampleMetrics,
+    WIDE,
     division,
     gaussian_digits,
     judge,
+    measure,
+    of_divisions,
     spoil,
+    usual,
 )
+from diffusion_lab.explorers.sample_metrics import VERDICTS, SampleMetrics
 
 
-def notices(how, s, N="200"):
+def notices(how, s, N=200):
     """metric -> "worse", "usual" or "better", read from the sentence on the screen."""
     explorer = SampleMetrics(how=how, N=N, s=s)
-    said = explorer.shown.sentences[explorer._frame]
-    parts = said.replace(WAYS[how], "").strip(" .").split(". ")
+    parts = explorer.frame.sentence.replace(WAYS[how], "").strip(" .").split(". ")
     if len(parts) == 1 and ":" not in parts[0]:
         return dict.fromkeys(METRICS, "usual")
     verdicts = {"Worse": "worse", "As": "usual", "Better": "better", "Farther": "farther"}
@@ -33,16 +37,41 @@ def notices(how, s, N="200"):
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("s", [0.0, 0.6])
 def test_the_code_makes_what_is_on_the_screen(how, s):
-    explorer = SampleMetrics(how=how, N="50", s=s)
-    found = run_code(explorer)
-    shown = [float(number.split(" ")[0]) for number in explorer.numbers.values()]
-    names = ("distance", "score", "precision", "recall", "mmd2", "nearer")
-    assert shown == pytest.approx([found[name] for name in names], rel=5e-3)
-    sheet = explorer.shown.frames[explorer._frame][0]["z"]
-    assert np.array_equal(sheet[:8, 9:17], found["samples"][5, 0].numpy()), "the first 1"
-    for k, value in enumerate(shown):
-        ring = explorer.shown.frames[explorer._frame][3 * k + 3]
-        assert ring["x"] == [s] and ring["y"] == pytest.approx([value], rel=5e-3)
+    explorer = SampleMetrics(how=how, N=50, s=s)
+    samples, found = run_code(explorer)["shown"]
+    assert found == explorer.frame.numbers and list(found) == list(METRICS)
+    reference, real, held_out = division(5, seed=21)
+    assert torch.equal(samples, spoil(real, reference, how, s))
+    classifier = features.load()
+    a, b = classifier.features(reference), classifier.features(samples)
+    expected = [metrics.frechet_distance(a, b), metrics.inception_score(classifier.probabilities(samples))]
+    expected += [*metrics.precision_recall(a, b), metrics.mmd2(a, b)]
+    expected += [metrics.memorisation(samples, reference, held_out).nearer]
+    assert [*found.values()] == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    assert measure(samples, reference, held_out) == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    sheet = explorer.frame.changes["samples"]["z"]
+    assert np.array_equal(sheet[:8, 9:17], samples[5, 0].numpy()), "the first 1"
+    assert np.array_equal(sheet[9:, 9:17], samples[6, 0].numpy()), "the second"
+    for name, value in found.items():
+        ring = explorer.frame.changes[name]
+        assert ring["x"] == [s] and ring["y"] == [value]
+
+
+@pytest.mark.parametrize("N", SIZES)
+def test_the_bands_are_what_is_usual(N):
+    rows = of_divisions(N // 10).numpy()
+    mean, std = usual(N // 10)
+    assert np.allclose(mean, rows.mean(0), atol=1e-3) and np.allclose(std, rows.std(0, ddof=1), atol=1e-3)
+    explorer, words = SampleMetrics(how="copies", N=N), {color: name for name, (color, _) in VERDICTS.items()}
+    for k, name in enumerate(METRICS):
+        band, line = (explorer.shown.traces[each] for each in (f"usual {name}", f"{name} over s"))
+        assert [band["y"][0], band["y"][2]] == pytest.approx(
+            [mean[k] - WIDE * std[k], mean[k] + WIDE * std[k]]
+        )
+        values = [frame.numbers[name] for frame in explorer.shown.frames]
+        assert line["y"] == values and line["x"] == STRENGTHS
+        for value, color in zip(values, line["marker"]["color"], strict=True):
+            assert (words[color] == "usual") == (band["y"][0] <= value <= band["y"][2])
 
 
 def test_three_sets_of_different_digits_with_the_same_classes():
@@ -80,7 +109,7 @@ def test_what_spoils_does_what_it_says():
         assert 72 <= changed <= 80, "80, but for those replaced by themselves"
 
 
-@pytest.mark.parametrize("N", SampleMetrics.controls["N"].values)
+@pytest.mark.parametrize("N", SIZES)
 @pytest.mark.parametrize("how", WAYS)
 def test_nothing_is_noticed_where_nothing_is_spoilt(how, N):
     assert set(notices(how, 0.0, N).values()) == {"usual"}
@@ -121,15 +150,12 @@ def test_who_notices_what():
     assert notices("blur", 0.2)["Fréchet distance"] == "worse"
     assert notices("class Gaussians", 0.7)["Fréchet distance"] == "usual"
     # what few samples cannot tell, more can
-    assert notices("blur", 0.2, "50")["Fréchet distance"] == "usual"
+    assert notices("blur", 0.2, 50)["Fréchet distance"] == "usual"
 
 
 def test_few_samples_make_the_usual_fréchet_distance_large():
-    usual = [
-        float(SampleMetrics(N=N).numbers["Fréchet distance"].split("(")[1].split(" ")[0])
-        for N in ("50", "100", "200")
-    ]
-    assert usual[0] > 1.6 * usual[1] > 1.6**2 * usual[2]
+    distances = [usual(N // 10)[0][0] for N in (50, 100, 200)]
+    assert distances[0] > 1.6 * distances[1] > 1.6**2 * distances[2]
 
 
 def test_alone_it_stays_small_and_every_scene_is_there():
@@ -142,15 +168,15 @@ def test_alone_it_stays_small_and_every_scene_is_there():
 def test_works_at_both_ends_of_every_control(name):
     control = SampleMetrics.controls[name]
     for value in (control.values[0], control.values[-1]):
-        explorer = SampleMetrics(**{"N": "50", name: value})
+        explorer = SampleMetrics(**{"N": 50, name: value})
         assert explorer._error == "" and list(explorer.numbers) == list(METRICS)
         assert all(f"{key} = {number}" in explorer.describe() for key, number in explorer.numbers.items())
         assert list(explorer.shown.positions) == STRENGTHS
 
 
 def test_is_pure():
-    a, b = SampleMetrics(N="50"), SampleMetrics(N="50")
+    a, b = SampleMetrics(N=50), SampleMetrics(N=50)
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    assert a.scene(**a._values()).to_json() == b.scene(**b._values()).to_json()
+    assert a.scene(**a.values()).to_json() == b.scene(**b.values()).to_json()
     assert torch.equal(torch.get_rng_state(), state)

@@ -9,6 +9,7 @@ from .noise_schedules import NoiseSchedules
 from .one_step import OneStep
 from .own_data import OwnData
 from .posterior import Posterior
+from .sample_metrics import SampleMetrics
 from .sampler_race import SamplerRace
 from .score_and_eps import ScoreAndEps
 from .sde_and_ode import SdeAndOde
@@ -24,6 +25,7 @@ __all__ = [
     "OneStep",
     "OwnData",
     "Posterior",
+    "SampleMetrics",
     "SamplerRace",
     "ScoreAndEps",
     "SdeAndOde",

@@ -3,22 +3,8 @@
 import numpy as np
 import torch
 
-from ..drawing import (
-    PALETTE,
-    arrow_lines,
-    arrows,
-    cloud,
-    curve,
-    density,
-    grid,
-    key,
-    layout,
-    panel,
-    plane,
-    square,
-    trails,
-    xy,
-)
+from .. import drawing
+from ..drawing import PALETTE, arrow_lines, arrows, cloud, curve, density, grid, key, panel, plane, square, xy
 from ..engine import Choice, Explorer, Frame, Points, Scene, Slider, listing
 from ..exact import Empirical
 from ..experiments.own_points import N_CLOUD, N_RUNS, TIMES, T, distances, points_behind, there_and_back
@@ -91,7 +77,7 @@ class OwnData(Explorer):
             behind = behind[N_CLOUD:].log() / np.log(max(places, 2))
             changes = {"density": {"z": shade(drawn)}, "points behind": {"z": shade(behind)}}
             changes |= {"score": arrow_lines(tails.numpy(), vectors.numpy()), "x_t": xy(x_t[k])}
-            changes |= {"trails": trails(runs[: k + 1, :N_TRAILS]), "runs": xy(runs[k])}
+            changes |= {"trails": drawing.trails(runs[: k + 1, :N_TRAILS]), "runs": xy(runs[k])}
             changes |= {name: xy(noised.data) for name in ("points", "ends")}
             said = says(t, std, places, row["points behind an x_t"], (far < CLOSE).sum().item())
             frames.append(Frame(t, changes, row, said, code=script + now, alt=f"{ALT}, at t = {t}."))
@@ -124,7 +110,7 @@ def panels() -> dict:
     names += [key({"runs from noise": RUN, "points": DRAWN})]
     thirds, limits = [(0, 0.29), (0.335, 0.625), (0.71, 1)], (LIMIT, NEAR, LIMIT)
     drawn = [panel(n, thirds[n - 1], (0, 1), names[n - 1], **plane(limits[n - 1], n)) for n in (1, 2, 3)]
-    return layout(*drawn, height=290, margin=dict(l=28, r=12, t=28, b=24))
+    return drawing.layout(*drawn, height=290, margin=dict(l=28, r=12, t=28, b=24))
 
 
 def says(t: int, std: float, places: int, behind: float, ended: int) -> str:

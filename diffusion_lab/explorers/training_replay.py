@@ -4,30 +4,9 @@ from collections import UserString
 
 import numpy as np
 
-from .. import replay
+from .. import drawing, replay
 from ..data import toy_mixture
-from ..drawing import (
-    GREY,
-    PALETTE,
-    arrow_lines,
-    arrows,
-    axis,
-    behind,
-    cloud,
-    curve,
-    density,
-    dots,
-    framed,
-    grid,
-    image,
-    key,
-    layout,
-    panel,
-    plane,
-    square,
-    tiles,
-    xy,
-)
+from ..drawing import GREY, PALETTE, arrow_lines, arrows, axis, curve, density, key, panel, plane, square
 from ..engine import STATE, Choice, Explorer, Frame, Scene, Slider, listing
 from ..experiments.replayed import between_classes, errors_of_score, has_classes, in_blocks, recorded
 
@@ -72,16 +51,20 @@ class TrainingReplay(Explorer):
             run, made = recorded(source), Made(f'replay.load("{source}")')
         t = run.times[replay.SCORED][TIMES.index(t)].item()
         above, panels, at, more = draw_images(run, made) if run.floor is None else draw_points(run, made, t)
-        frames = []
+        alt = (
+            "Samples, in two rows of images."
+            if run.floor is None
+            else "The exact score, the learned one, samples."
+        )
+        frames, alt = [], f"{alt} Below, the network's loss over t, and over the training steps."
         for k, step in enumerate(run.steps.tolist()):
-            changes, numbers, said, code, alt = at(k)
+            changes, numbers, said, code = at(k)
             # The network with k steps behind it is the one that step k + 1 sees
             changes |= {"loss": {"y": run.loss[k]}, "now": {"x": [step + 1], "y": [run.loss[k].mean()]}}
             numbers = {"training steps": step, "loss": run.loss[k].mean().item()} | numbers
-            alt += " Below, the network's loss over t, and over the training steps."
             frames.append(Frame(step, changes, numbers, said, code=code, alt=alt))
         drawn = above | losses(run, len(panels), t)
-        return Scene(drawn, layout(*panels, *loss_panels(run, len(panels)), **more), frames, digits=3)
+        return Scene(drawn, drawing.layout(*panels, *loss_panels(run, len(panels)), **more), frames, digits=3)
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)
@@ -107,27 +90,23 @@ def draw_points(run: replay.Recording, made, t: int):
 
     def at(k: int):
         learned = scale * run.score[k, j].numpy()
-        changes = {"learned score": arrow_lines(tails, learned), "samples": xy(run.samples[k])}
+        changes = {"learned score": arrow_lines(tails, learned), "samples": drawing.xy(run.samples[k])}
         numbers = {"loss of the exact denoiser": run.floor.mean().item()}
         numbers |= {"still to learn": run.error[k].mean().item(), "rms exact score": size}
         numbers["rms error of the score"] = errors[k].item()
         code = f"{script}run.loss[{k}], run.floor, run.samples[{k}], size, error[{k}]"
-        alt = "Arrows: the exact score and the learned one. Beside them, samples."
-        return changes, numbers, says_of_points(run, k), code, alt
+        return changes, numbers, says_of_points(run, k), code
 
-    ticks, points = grid(LIMIT, FIELD)
-    drawn = {f"q_t {n}": square(ticks, n, z=density(noised, points)) for n in (1, 2)}
+    ticks, points = drawing.grid(LIMIT, FIELD)
+    now = density(noised, points)
+    drawn = {"q_t": square(ticks, z=now), "q_t again": square(ticks, 2, z=now)}
     drawn |= {"q_0": square(ticks, 3, z=density(mixture, points))}
     drawn |= {"exact score": arrows(tails, scale * exact, 1, "white")}
-    drawn |= {
-        "learned score": arrows(tails[:1], tails[:1], 2, "white"),
-        "samples": cloud(tails[:1], 3, "white", 3),
-    }
-    heads = f"exact score, t = {t}", f"learned score, t = {t}", "samples (DDIM)"
-    thirds = (0, 0.31), (0.345, 0.655), (0.69, 1)
-    planes = [
-        panel(n + 1, thirds[n], (0.44, 1), heads[n], **plane(LIMIT, n + 1, ticks=False)) for n in range(3)
-    ]
+    drawn |= {"learned score": arrows(tails[:1], tails[:1], 2, "white")}
+    drawn |= {"samples": drawing.cloud(tails[:1], 3, "white", 3)}
+    thirds = {f"exact score, t = {t}": (0, 0.31), f"learned score, t = {t}": (0.345, 0.655)}
+    every = enumerate((thirds | {"samples (DDIM)": (0.69, 1)}).items(), 1)
+    planes = [panel(n, x, (0.44, 1), head, **plane(LIMIT, n, ticks=False)) for n, (head, x) in every]
     return drawn, planes, at, dict(height=520)
 
 
@@ -148,7 +127,7 @@ def says_of_points(run: replay.Recording, k: int) -> str:
 # --- a run on images
 def draw_images(run: replay.Recording, made):
     """A sheet of samples: (traces, panels, what changes with k, layout)."""
-    sheets = [tiles(images, len(images) // 2) for images in run.samples]
+    sheets = [drawing.tiles(images, len(images) // 2) for images in run.samples]
     apart = between_classes(run) if has_classes(run) else None
     script = listing(between_classes, "…", run=made)[:-1]
 
@@ -158,17 +137,11 @@ def draw_images(run: replay.Recording, made):
         if apart is not None:
             numbers["rms between classes"] = round(apart[k].item(), 4)
             code += f", apart[{k}]"
-        return (
-            {"samples": {"z": sheets[k]}},
-            numbers,
-            says_of_images(run, k, apart),
-            code,
-            "Samples, in two rows.",
-        )
+        return {"samples": {"z": sheets[k]}}, numbers, says_of_images(run, k, apart), code
 
     head = "samples (DDIM)" + (": one noise for each row, another class in each column" * has_classes(run))
-    top = panel(1, (0, 1), (0.58, 1), head, **framed(1, *sheets[0].shape))
-    return {"samples": image(sheets[0], 1)}, [top], at, dict(height=440, shapes=[behind()])
+    top = panel(1, (0, 1), (0.58, 1), head, **drawing.framed(1, *sheets[0].shape))
+    return {"samples": drawing.image(sheets[0], 1)}, [top], at, dict(height=440, shapes=[drawing.behind()])
 
 
 def says_of_images(run: replay.Recording, k: int, apart) -> str:
@@ -196,9 +169,9 @@ def losses(run: replay.Recording, n: int, t: int) -> dict:
     if run.floor is not None:
         drawn["t"] = curve(GREY, 1, n + 1, x=[t, t], y=[0, highest(run)])
         drawn["exact"] = curve(BEST, 2, n + 1, "dash", x=run.times, y=run.floor)
-        ends = [1, run.recipe.steps], [run.floor.mean()] * 2
-        drawn["exact, mean"] = curve(BEST, 2, n + 2, "dash", x=ends[0], y=ends[1])
-    return drawn | {"now": dots(NETWORK, n + 2, 10)}
+        line = dict(x=[1, run.recipe.steps], y=[run.floor.mean()] * 2)
+        drawn["exact, mean"] = curve(BEST, 2, n + 2, "dash", **line)
+    return drawn | {"now": drawing.dots(NETWORK, n + 2, 10)}
 
 
 def highest(run: replay.Recording) -> float:
@@ -210,13 +183,8 @@ def loss_panels(run: replay.Recording, n: int) -> list[dict]:
     """Their two panels, with a key each."""
     y, T, exact = (0, 0.42 if run.floor is None else 0.3), run.recipe.T, {"exact": BEST} if n > 1 else {}
     linear = axis("t", range=[-0.01 * T, 1.01 * T])
-    log = axis("training step", run.steps + 1, log=True) | dict(
-        range=[-0.05, np.log10(1.1 * run.recipe.steps)]
-    )
+    log = axis("training step", log=True, range=[-0.05, np.log10(1.1 * run.recipe.steps)])
     loss = axis(f"loss in {VIEWS[run.recipe.predicts]}", range=[0, highest(run)])
-    per_t, per_step = (
-        {"network": NETWORK, "untrained": GREY},
-        {"averaged weights": NETWORK, "in training": GREY},
-    )
-    left = panel(n + 1, (0, 0.47), y, key(per_t | exact), linear, loss)
-    return [left, panel(n + 2, (0.55, 1), y, key(per_step | exact), log, loss)]
+    left = key({"network": NETWORK, "untrained": GREY} | exact)
+    right = key({"averaged weights": NETWORK, "in training": GREY} | exact)
+    return [panel(n + 1, (0, 0.47), y, left, linear, loss), panel(n + 2, (0.55, 1), y, right, log, loss)]
