@@ -5,7 +5,7 @@ import functools
 import torch
 
 from ..data import toy_mixture
-from ..samplers import SAMPLERS, Step, p_sample_prior, timesteps
+from ..samplers import SAMPLERS, p_sample_prior, timesteps
 from ..views import Denoiser
 from .stored import trained
 
@@ -18,8 +18,8 @@ def denoiser_of(source: str) -> Denoiser:
     return trained({"mixture, learned": "mixture", "digits": "digits"}[source])
 
 
-def digits_run(label: str | int, sampler: str, steps: int, seed: int) -> list[Step]:
-    """Eight digits of a class, or of "any"."""
+def digits_run(label: str | int, sampler: str, steps: int, seed: int) -> list:
+    """Eight digits of a class, or of "any", as the `Step`s of a sampler."""
     denoiser = trained("digits").given(None if label == "any" else label)
     generator = torch.Generator().manual_seed(seed)
     x_T = p_sample_prior((8, 1, 8, 8), denoiser.schedule, generator)
@@ -28,8 +28,8 @@ def digits_run(label: str | int, sampler: str, steps: int, seed: int) -> list[St
     return run
 
 
-def mixture_run(source: str, sampler: str, steps: int, seed: int) -> list[Step]:
-    """400 points of the toy mixture."""
+def mixture_run(source: str, sampler: str, steps: int, seed: int) -> list:
+    """400 points of the toy mixture, as the `Step`s of a sampler."""
     denoiser = denoiser_of(source)
     generator = torch.Generator().manual_seed(seed)
     x_T = p_sample_prior((400, 2), denoiser.schedule, generator)

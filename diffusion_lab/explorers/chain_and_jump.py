@@ -13,6 +13,7 @@ from ..experiments.chains import DRAWS, both_ways, measured, one_dimensional
 from ..experiments.stored import HUNDRED, hundred_steps
 
 T = 100
+LAST = "chain[{}], jump[0]  # other points, the same distribution"  # of the code shown
 WAYS = {"chain": PALETTE["blue"], "jump": PALETTE["green"]}
 LIMIT, BINS, PLANE, N_SHOWN, N_PATHS = 3.0, 75, 2.5, 400, 2
 LINE, (TICKS, POINTS) = np.linspace(-LIMIT, LIMIT, 151), draw.grid(PLANE, 33)
@@ -46,7 +47,7 @@ class ChainAndJump(Explorer):
                 changed(t),
                 count(t, table, found),
                 says(source, t, table.signal[t].item()),
-                code=listing(both_ways, f"chain[{t}], jump[0]  # other points, one law", **told, times=[t]),
+                code=listing(both_ways, LAST.format(t), **told, times=[t]),
                 alt=f"Left, x_t after {t} steps of the chain; beside it, x_t after one jump.",
             )
             for t in range(T + 1)
