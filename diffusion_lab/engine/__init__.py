@@ -18,7 +18,7 @@ new scene. Nothing in here knows an exhibit.
 """
 
 from .controls import Choice, Control, Points, Slider, Toggle
-from .listing import listing
+from .listing import Source, listing
 from .page import page_scripts
 from .scene import Frame, Scene, text
 from .widget import STATE, Explorer
@@ -32,6 +32,7 @@ __all__ = [
     "Points",
     "Scene",
     "Slider",
+    "Source",
     "Toggle",
     "listing",
     "page_scripts",

@@ -6,8 +6,11 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
+
+
+class Source(str):
+    """A value that is told by the code which makes it, in names that the function's module knows."""
 
 
 def listing(function: Callable, then: str = "", **values: Any) -> str:
@@ -16,9 +19,11 @@ def listing(function: Callable, then: str = "", **values: Any) -> str:
     It ends with what the function returns, or with `then`. A function that returns elsewhere than at its
     end is a ValueError. What it takes from its own module is imported from there.
     """
-    given = inspect.signature(function).bind(**values)
+    signature, names, body, returned = source_of(inspect.unwrap(function))
+    given = signature.bind(**values)
     given.apply_defaults()
-    imports, body, returned = source_of(inspect.unwrap(function))
+    made = [name for v in given.arguments.values() if isinstance(v, Source) for name in names_in(v)]
+    imports = imports_of(inspect.unwrap(function).__module__, names | {*made})
     told = [f"{name} = {written(value)}" for name, value in given.arguments.items()]
     return "\n".join([*imports, "", *told, "", *body, then or returned])
 
@@ -28,13 +33,13 @@ def written(value: Any) -> str:
     if isinstance(value, float):
         return repr(round(value, 10))
     if isinstance(value, str):
-        return f'"{value}"'
+        return str(value) if isinstance(value, Source) else f'"{value}"'
     return "\n    ".join(textwrap.wrap(repr(value), 100))
 
 
 @functools.cache
-def source_of(function: Callable) -> tuple[list[str], list[str], str]:
-    """(the imports that a function needs, the lines of its body, what it returns)."""
+def source_of(function: Callable) -> tuple[inspect.Signature, frozenset[str], list[str], str]:
+    """Of a flat function: its signature, the names it needs, the lines of its body, what it returns."""
     lines = textwrap.dedent(inspect.getsource(function)).splitlines()
     tree = next(node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.FunctionDef))
     start = (tree.body[0].end_lineno or 0) + 1 if ast.get_docstring(tree) else tree.body[0].lineno
@@ -45,17 +50,23 @@ def source_of(function: Callable) -> tuple[list[str], list[str], str]:
     returned = textwrap.dedent("\n".join(lines[leave[0].lineno - 1 :])).removeprefix("return ")
     inside = [node for part in tree.body for node in ast.walk(part)]  # no decorator's, no annotation's
     names = [node for node in inside if isinstance(node, ast.Name)]
-    own = {node.id for node in names if isinstance(node.ctx, ast.Store)} | {
-        *inspect.signature(function).parameters
-    }
-    return imports_of(sys.modules[function.__module__], {node.id for node in names} - own), body, returned
+    signature = inspect.signature(function)
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)} | {*signature.parameters}
+    return signature, frozenset({node.id for node in names} - own), body, returned
 
 
-def imports_of(module: ModuleType, names: set[str]) -> list[str]:
-    """The import statements that give those of `names` which a module knows, sorted as in its head."""
-    own, lines, groups = module.__name__, set(), dict[str, list[str]]()
-    origins = {name: (own, name) for name in vars(module)}  # what it defines itself
-    for node in ast.parse(inspect.getsource(module)).body:
+@functools.cache
+def names_in(code: str) -> frozenset[str]:
+    """The names that an expression needs."""
+    return frozenset(node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name))
+
+
+@functools.cache
+def imports_of(own: str, names: frozenset[str]) -> list[str]:
+    """The import statements that give those of `names` which the module `own` knows, sorted as in its head."""
+    lines, groups = set(), dict[str, list[str]]()
+    origins = {name: (own, name) for name in vars(sys.modules[own])}  # what it defines itself
+    for node in ast.parse(inspect.getsource(sys.modules[own])).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             origin = getattr(node, "module", None) or ""
             if up := getattr(node, "level", 0):

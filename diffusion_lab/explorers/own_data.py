@@ -57,7 +57,7 @@ class OwnData(Explorer):
     def scene(self, *, points, std, schedule, sampler, seed):
         told = dict(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
         truth, table, x_t, runs = there_and_back(**told)
-        script, places, frames = listing(there_and_back, "…", **told)[:-1], len(truth.data.unique(dim=0)), []
+        places, frames = len(truth.data.unique(dim=0)), []
         planes = (LIMIT, FIELD), (NEAR, FIELD), (NEAR, ARROWS)
         wide, near, tails = (torch.from_numpy(grid(limit, n)[1]) for limit, n in planes)
         for k, t in enumerate(TIMES):
@@ -80,7 +80,8 @@ class OwnData(Explorer):
             changes |= {"trails": drawing.trails(runs[: k + 1, :N_TRAILS]), "runs": xy(runs[k])}
             changes |= {name: xy(noised.data) for name in ("points", "ends")}
             said = says(t, std, places, row["points behind an x_t"], (far < CLOSE).sum().item())
-            frames.append(Frame(t, changes, row, said, code=script + now, alt=f"{ALT}, at t = {t}."))
+            code = listing(there_and_back, now, **told)
+            frames.append(Frame(t, changes, row, said, code=code, alt=f"{ALT}, at t = {t}."))
         return Scene(traces(places), panels(), frames, digits=3)
 
 

@@ -1,13 +1,11 @@
 """Loss per t and training replay: a training run to scrub through, from the untrained network to the last."""
 
-from collections import UserString
-
 import numpy as np
 
 from .. import drawing, replay
 from ..data import toy_mixture
 from ..drawing import GREY, PALETTE, arrow_lines, arrows, axis, curve, density, key, panel, plane, square
-from ..engine import STATE, Choice, Explorer, Frame, Scene, Slider, listing
+from ..engine import STATE, Choice, Explorer, Frame, Scene, Slider, Source, listing
 from ..experiments.replayed import between_classes, errors_of_score, has_classes, in_blocks, recorded
 
 TIMES = range(75, 1000, 150)  # those of the score, where T = 1000
@@ -46,9 +44,9 @@ class TrainingReplay(Explorer):
         super().__init__(**values)
 
     def scene(self, *, source, t):
-        run, made = self._run, Made("recorder.recording()")
+        run, made = self._run, Source("recorder.recording()")
         if source != "this run":
-            run, made = recorded(source), Made(f'replay.load("{source}")')
+            run, made = recorded(source), Source(f'replay.load("{source}")')
         t = run.times[replay.SCORED][TIMES.index(t)].item()
         above, panels, at, more = draw_images(run, made) if run.floor is None else draw_points(run, made, t)
         alt = (
@@ -73,12 +71,6 @@ class TrainingReplay(Explorer):
         return data, metadata
 
 
-class Made(UserString):
-    """A value that the code shown tells by the code which makes it."""
-
-    __repr__ = UserString.__str__
-
-
 # --- a run on the mixture
 def draw_points(run: replay.Recording, made, t: int):
     """The exact score at t, the learned one, samples: (traces, panels, what changes with k, layout)."""
@@ -86,7 +78,6 @@ def draw_points(run: replay.Recording, made, t: int):
     noised, j = mixture.noised(t, schedule), run.times[replay.SCORED].tolist().index(t)
     exact, (size, errors) = noised.score(replay.PLANE).numpy(), errors_of_score(run, t)
     scale = 0.13 / np.sqrt((exact**2).mean())  # the same at each step: the learned arrows grow to the exact
-    script = listing(errors_of_score, "…", run=made, t=t)[:-1]
 
     def at(k: int):
         learned = scale * run.score[k, j].numpy()
@@ -94,7 +85,8 @@ def draw_points(run: replay.Recording, made, t: int):
         numbers = {"loss of the exact denoiser": run.floor.mean().item()}
         numbers |= {"still to learn": run.error[k].mean().item(), "rms exact score": size}
         numbers["rms error of the score"] = errors[k].item()
-        code = f"{script}run.loss[{k}], run.floor, run.samples[{k}], size, error[{k}]"
+        then = f"run.loss[{k}], run.floor, run.samples[{k}], size, error[{k}]"
+        code = listing(errors_of_score, then, run=made, t=t)
         return changes, numbers, says_of_points(run, k), code
 
     ticks, points = drawing.grid(LIMIT, FIELD)
@@ -129,14 +121,14 @@ def draw_images(run: replay.Recording, made):
     """A sheet of samples: (traces, panels, what changes with k, layout)."""
     sheets = [drawing.tiles(images, len(images) // 2) for images in run.samples]
     apart = between_classes(run) if has_classes(run) else None
-    script = listing(between_classes, "…", run=made)[:-1]
 
     def at(k: int):
         numbers = {f"loss at t = {run.times[i]}": run.loss[k, i].item() for i in (0, 9, 19)}
-        code = f"{script}run.loss[{k}], run.samples[{k}]"
+        then = f"run.loss[{k}], run.samples[{k}]"
         if apart is not None:
             numbers["rms between classes"] = round(apart[k].item(), 4)
-            code += f", apart[{k}]"
+            then += f", apart[{k}]"
+        code = listing(between_classes, then, run=made)
         return {"samples": {"z": sheets[k]}}, numbers, says_of_images(run, k, apart), code
 
     head = "samples (DDIM)" + (": one noise for each row, another class in each column" * has_classes(run))
