@@ -38,28 +38,33 @@ class TestEvery:
                 setattr(explorer, name, value)
                 assert explorer._error == ""
                 assert all(explorer.numbers.values())
+                assert all(len(frame.numbers) <= 8 for frame in explorer.shown.frames), "too many to read"
             setattr(explorer, name, before)
 
     def test_is_a_pure_function_of_its_controls(self, cls):
         a, b = cls(), cls()
         torch.manual_seed(1)
         state = torch.get_rng_state()
-        assert a.scene(**a._values()).to_json() == b.scene(**b._values()).to_json()
+        assert a.scene(**a.values()).to_json() == b.scene(**b.values()).to_json()
         assert torch.equal(torch.get_rng_state(), state), "drew from the user's random stream"
 
     def test_fits_through_the_wire(self, cls):
         assert len(cls()._scene) < 2.5e6
 
     def test_marks_move_on_axes_with_a_range(self, cls):
-        """So that the browser may draw only what moves (`moved` in explorer.js), whatever it drew before."""
+        """So that the browser may draw only what moves (`moved` in moving.js), whatever it drew before."""
         scene = cls().shown
-        for k in range(len(scene.positions)):
-            frame = scene.at("frames", k)
-            for i in frame.keys() - {"layout"}:
+        for changes in (frame.changes for frame in scene.frames):
+            for trace in changes.keys() - {"layout"}:
                 for a in "xy":
-                    name = f"{a}axis{scene.figure['data'][i].get(f'{a}axis', a)[1:]}"
-                    axis = scene.figure["layout"][name] | frame.get("layout", {}).get(name, {})
-                    assert "range" in axis, (i, name)
+                    name = f"{a}axis{scene.traces[trace].get(f'{a}axis', a)[1:]}"
+                    axis = scene.layout[name] | changes.get("layout", {}).get(name, {})
+                    assert "range" in axis, (trace, name)
+
+    def test_the_code_shown_needs_no_explorer(self, cls):
+        code = cls().shown.frames[0].code
+        compile(code, "the code shown", "exec")
+        assert code and "explorers" not in code
 
     def test_is_documented(self, cls):
         assert inspect.getdoc(cls) and cls.title
@@ -69,11 +74,12 @@ class TestEvery:
 
 
 def test_schedules_shows_what_is_left_at_the_end():
-    explorer = NoiseSchedules(first="linear", second="cosine")
-    assert explorer.numbers["linear: √ᾱ_T"] == "0.00635" and explorer.numbers["cosine: √ᾱ_T"] == "4.93e-05"
-    assert not explorer.shown.warning
+    explorer = NoiseSchedules(first="linear", second="cosine", t=1000)
+    assert explorer.numbers["linear: √ᾱ_t"] == "0.00635" and explorer.numbers["cosine: √ᾱ_t"] == "4.93e-05"
+    assert not explorer.frame.warning
     explorer.T = 50
-    assert "linear" in explorer.shown.warning and "cosine" not in explorer.shown.warning
+    assert "linear (√ᾱ_T = 0.78)" in explorer.frame.warning and "cosine" not in explorer.frame.warning
+    assert explorer.t == 50 and explorer.numbers["linear: √ᾱ_t"] == "0.776"
 
 
 @pytest.mark.parametrize("T", [10, 1000])
@@ -95,13 +101,15 @@ def test_schedules_code_makes_the_schedule_on_the_screen(name, zero_snr):
         first=name, second="none", T=200, t=120, beta_T=0.1, s=0.02, tau=0.5, zero_snr=zero_snr
     )
     found = run_code(explorer)
-    assert found["schedule"].signal[-1].item() == pytest.approx(
-        float(explorer.numbers[f"{name}: √ᾱ_T"]), rel=1e-2
-    )
+    end, L_T, x_t = found["shown"]
+    sheet = shown(explorer, f"x_t {name}", "z")
+    assert np.allclose(sheet[:, :8], x_t[0, 0]) and np.allclose(sheet[:, 9:], x_t[1, 0])
+    assert L_T == pytest.approx(float(explorer.numbers[f"{name}: L_T bits/dim"]), rel=1e-2)
     assert found["schedule"].signal[120].item() == pytest.approx(
         float(explorer.numbers[f"{name}: √ᾱ_t"]), rel=1e-2
     )
-    assert found["x_t"].shape == (1, 1, 8, 8)
+    explorer.t = 200
+    assert end.item() == pytest.approx(float(explorer.numbers[f"{name}: √ᾱ_t"]), rel=1e-2)
 
 
 @settings(max_examples=15)
@@ -117,7 +125,7 @@ def test_schedules_marks_the_point_on_each_curve(first, third, T, beta_T, tau):
         first=first, second="cosine", third=third, T=T, beta_T=beta_T, tau=tau, t=T // 2
     )
     t = explorer.t
-    x, y = shown(explorer, 1, "x"), shown(explorer, 1, "y")
+    x, y = shown(explorer, "alpha_bar at t", "x"), shown(explorer, "alpha_bar at t", "y")
     names = list(dict.fromkeys(name for name in (first, "cosine", third) if name != "none"))
     assert (x == t).all() and len(y) == len(names)
     for name, share in zip(names, y, strict=True):
@@ -130,28 +138,29 @@ def test_schedules_marks_the_point_on_each_curve(first, third, T, beta_T, tau):
 @pytest.mark.parametrize("source", Denoising.controls["source"].values)
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_denoising_code_makes_the_run_on_the_screen(source, sampler):
-    explorer = Denoising(source=source, sampler=sampler, steps=5, seed=3, label="7", step=2)
-    run = run_code(explorer)["run"]
-    seen = run[2].prediction
-    for name, value in (("rms x_t", seen.x_t), ("rms ε̂", seen.eps), ("x̂₀ to sample", seen.x0 - run[-1].x)):
+    explorer = Denoising(source=source, sampler=sampler, steps=5, seed=3, label=7, step=2)
+    found = run_code(explorer)
+    run, seen = found["run"], found["shown"]
+    for name, value in (("rms x_t", seen.x_t), ("rms ε̂", seen.eps), ("x̂_0 to sample", seen.x0 - run[-1].x)):
         assert float(explorer.numbers[name]) == pytest.approx(value.square().mean().sqrt().item(), rel=1e-2)
     assert explorer.numbers["t"] == str(seen.t)
     if source != "digits":
-        points = np.stack([shown(explorer, 3, "x"), shown(explorer, 3, "y")], 1)
+        points = np.stack([shown(explorer, "x_t", key) for key in "xy"], 1)
         assert np.allclose(points, seen.x_t.numpy(), atol=1e-5)
 
 
 def test_denoising_ends_at_the_sample():
     explorer = Denoising(steps=4, step=4)
-    assert explorer.numbers["t"] == "0" and float(explorer.numbers["x̂₀ to sample"]) == 0
-    assert "sample" in explorer.shown.sentences[-1]
+    assert explorer.numbers["t"] == "0" and float(explorer.numbers["x̂_0 to sample"]) == 0
+    assert "sample" in explorer.frame.sentence
+    assert np.allclose(run_code(explorer)["shown"][0, 0], shown(explorer, "x_t", "z")[:8, :8], atol=1e-5)
     explorer.steps = 2  # the run is shorter now: the slider follows
     assert explorer.step == 2
 
 
 def test_denoising_starts_at_an_average():
     explorer = Denoising(source="mixture, exact", steps=10, step=0)
-    guesses = np.stack([shown(explorer, 4, "x"), shown(explorer, 4, "y")], 1)
+    guesses = np.stack([shown(explorer, "x0", key) for key in "xy"], 1)
     truth = data.toy_mixture()
     mean = (truth.weights[:, None] * truth.means).sum(0).numpy()
     assert np.abs(guesses - mean).max() < 0.01  # at t = T x_t says nothing about x_0
@@ -159,7 +168,7 @@ def test_denoising_starts_at_an_average():
 
 def test_denoising_draws_the_digits_of_the_run():
     explorer = Denoising(source="digits", label="any", steps=3, step=3)
-    sheet = shown(explorer, 0, "z")
+    sheet = shown(explorer, "x_t", "z")
     model = pretrained.load("digits")
     generator = torch.Generator().manual_seed(0)
     x_T = samplers.p_sample_prior((8, 1, 8, 8), model.schedule, generator)
