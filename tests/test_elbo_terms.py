@@ -274,7 +274,7 @@ def test_the_main_slider_points_at_t(source, T):
             assert abs(x[0] - t) <= (width - 1) / 2 and y[0] >= now.terms[t] and y[0] <= top
             share, simple = (
                 float(explorer.numbers[f"of Σ {name}, steps 2…t"].rstrip("%"))
-                for name in ("L_(t−1)", "L_simple")
+                for name in ("L_(t−1)", "L_(simple)")
             )
             assert share == pytest.approx(100 * now.terms[2 : t + 1].sum() / now.terms[2:].sum(), rel=6e-3)
             assert simple == pytest.approx(100 * now.errors[2 : t + 1].sum() / now.errors[2:].sum(), rel=6e-3)
@@ -339,7 +339,7 @@ def test_sentences_say_who_counts_a_step_more():
             factor = float(re.search(r"([\d.]+) times as much", said)[1])
             ratio = ratio if "The bound counts" in said else 1 / ratio
             assert factor == pytest.approx(ratio, rel=0.06) and ratio >= 1.2
-        seen.add(re.search(r"The bound counts|L_simple counts|alike", said)[0])
+        seen.add(re.search(r"The bound counts|L_\(simple\) counts|alike", said)[0])
     assert len(seen) == 3
 
 

@@ -89,7 +89,7 @@ def axes(now: Bound, grouped: tuple, T: int, variance: str) -> dict:
     """Two panels, the bars above the factors; L_0 and L_T, which have no bar, at the ends of the heading."""
     width, _, costs, simple = grouped
     several = f", {width} in a bar" if width > 1 else ""
-    above = {f"what each step costs: L_(t−1){several}": COST, "L_simple, scaled to the same sum": SIMPLE}
+    above = {f"what each step costs: L_(t−1){several}": COST, "L_(simple), scaled to the same sum": SIMPLE}
     factors = key({"w_t": WEIGHT, "×  E‖ε − ε̂‖²/D": SIMPLE}) + "  +  const" * (variance == "large")
     x = axis("t", range=[-0.03 * T, 1.03 * T])
     log_t = axis("t (log scale)", log=True, range=[-0.08, np.log10(T) + 0.08])
@@ -115,7 +115,7 @@ def count(now: Bound, t: int) -> dict:
     row = {"L_(t−1) (bits/dim)": now.terms[t], "w_t": now.weights[t], "E‖ε − ε̂‖²/D": now.errors[t]}
     row |= {"paid from T down to t": now.paid[t]}
     row |= {"of Σ L_(t−1), steps 2…t": percent(now.share(now.terms, t))}
-    row |= {"of Σ L_simple, steps 2…t": percent(now.share(now.errors, t))}
+    row |= {"of Σ L_(simple), steps 2…t": percent(now.share(now.errors, t))}
     return row | {"total (bits/dim)": now.total}
 
 
@@ -135,13 +135,13 @@ def says(now: Bound, t: int) -> str:
             return said
         return f"{said} A density may exceed 1, so L_0 may be negative: only the total means something."
     share, simple = (percent(now.share(table, t)) for table in (now.terms, now.errors))
-    held = f"The steps from 2 to t hold {share} of the steps' cost, and {simple} of L_simple."
+    held = f"The steps from 2 to t hold {share} of the steps' cost, and {simple} of L_(simple)."
     times = (now.terms[t] / now.terms[2:].sum()) / (now.errors[t] / now.errors[2:].sum())
     factor = max(times, 1 / times)
     if factor < 1.2:
-        return f"{held} The bound and L_simple count step t alike."
+        return f"{held} The bound and L_(simple) count step t alike."
     much = f"{factor:.1f}" if factor < 10 else f"{factor:.0f}"
-    who = ("The bound counts", "L_simple") if times > 1 else ("L_simple counts", "the bound")
+    who = ("The bound counts", "L_(simple)") if times > 1 else ("L_(simple) counts", "the bound")
     return f"{held} {who[0]} step t {much} times as much as {who[1]} does."
 
 
@@ -149,7 +149,7 @@ def describe(now: Bound, t: int, source: str, denoiser: str) -> str:
     """The figure in words."""
     who = EXACT[source] if denoiser == "exact" else "network"
     return (
-        f"Bars: what each step costs in bits per dimension ({who}), t = {t} marked, and what L_simple would "
+        f"Bars: what each step costs in bits per dimension ({who}), t = {t} marked, and what L_(simple) would "
         f"make of the same sum. L_0 = {text(now.terms[1], 3)} and L_T = {text(now.prior, 3)} have no bar. "
         "Below: the weight w_t and the error it multiplies, over t."
     )

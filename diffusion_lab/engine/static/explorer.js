@@ -141,7 +141,7 @@ export function render({ model, el }) {
   });
   const scheme = matchMedia("(prefers-color-scheme: dark)");  // which a page of its own follows
   scheme.addEventListener("change", theme);
-  themes.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
+  themes.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "data-theme"] });
   sizes.observe(plot);
   take(); state(); theme();
   loadPlotly(model).then((loaded) => { if (!gone) { Plotly = loaded; theme(); } });
