@@ -7,6 +7,7 @@ prose, and the links between modules and notebooks.
 
 import ast
 import inspect
+import logging
 import math
 import os
 import re
@@ -17,6 +18,7 @@ from io import StringIO
 from itertools import groupby
 from pathlib import Path
 from textwrap import dedent, indent
+from urllib.parse import unquote
 
 from tqdm import tqdm
 
@@ -28,7 +30,8 @@ try:
     from fontTools.ttLib import TTFont
     from math_core import LatexError, LatexToMathML
     from sphinx.application import Sphinx
-    from sphinx.util import logging
+    from sphinx.util.docutils import docutils_namespace
+    from sphinx.util.logging import getLogger
 
     from . import explorers
     from .explorers.core import STATE, Explorer, page_scripts
@@ -40,7 +43,7 @@ NOTEBOOKS = PACKAGE.parent / "notebooks"
 FONT = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
 LIST = "files.txt"  # in every site: the files that make it, so that no other is ever deleted
 MATHS = LatexToMathML(fancy_error=False)
-WARNINGS = logging.getLogger(__name__)  # a page with any is no page: see `build`
+WARNINGS = getLogger(__name__)  # a page with any is no page: see `build`
 # An explorer is drawn anew when JupyterLab's theme changes; furo's is made to look like it.
 THEME = """new MutationObserver(() => { document.body.dataset.jpThemeName = document.body.dataset.theme; })
 .observe(document.body, { attributeFilter: ["data-theme"] });"""
@@ -152,16 +155,14 @@ def build(folder: Path, work: Path) -> Path:
             (source / "_static" / name).write_text(text, "utf-8")
         shutil.copy(PACKAGE / "export.css", source / "_static")
         bar.set_description("pages")
-        app = Sphinx(source, None, site, work / "read", "html", SPHINX, None, warnings)
-        for event in ("source-read", "html-page-context"):
-            app.connect(event, lambda *_: bar.update() and None)  # what it returns counts
-        app.build()
-    if (
-        found := re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue())
-        .replace(f"{source}{os.sep}", "")
-        .splitlines()
-    ):
-        raise ValueError(found[0] + f" (and {len(found) - 1} more)" * (len(found) > 1))
+        with docutils_namespace():  # so that there may be another export afterwards
+            app = Sphinx(source, None, site, work / "read", "html", SPHINX, None, warnings)
+            for event in ("source-read", "html-page-context"):
+                app.connect(event, lambda *_: bar.update() and None)  # what it returns counts
+            app.build()
+    found = re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()).replace(f"{source}{os.sep}", "").splitlines()
+    if found:
+        raise ValueError("\n".join(found))
     letters = set()
     for page in site.rglob("*.html"):
         text = page.read_text("utf-8")
@@ -176,6 +177,7 @@ def build(folder: Path, work: Path) -> Path:
 def write_font(letters: set[str], folder: Path) -> None:
     """The font of the equations, with these letters only: a tenth of its bytes."""
     italic = {*range(0x1D434, 0x1D468), 0x210E, *range(0x1D6E2, 0x1D71C)}  # which a browser takes for x and ε
+    logging.getLogger("fontTools").setLevel("WARNING")  # each step of it, otherwise
     subset, font = Subsetter(), TTFont(FONT, recalcTimestamp=False)
     subset.populate(unicodes=italic | {ord(letter) for letter in letters})
     subset.subset(font)
@@ -204,8 +206,9 @@ def index(notebooks: dict) -> str:
     return "\n\n".join(text)
 
 
-def prepared(notebook, stem: str, used: list[str], bar):
+def prepared(notebook, stem: str, taught: list[str], bar):
     """A notebook as MyST-NB takes it: explorers as HTML, words for pictures, links to modules."""
+    notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}  # even if it says none
     section = ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -216,15 +219,13 @@ def prepared(notebook, stem: str, used: list[str], bar):
     for data in explorer_outputs(notebook):
         state = data.pop(STATE)
         if explorer := Explorer.stored(state, explorers):
-            del data["image/png"]
+            data.pop("image/png", None)
             data["text/html"] = explorer.to_fragment(each=bar.update)
         else:
             bar.write(f"{state['explorer']} cannot be made again, and stays a picture", sys.stderr)
-    text = (
-        f"---\n\nThis is the notebook `{stem}.ipynb`. Open in JupyterLab, it runs, and every control moves."
-    )
-    links = ", ".join(f"[`{module.partition('.')[2]}`](/{modules()[module]})" for module in used)
-    notebook.cells.append(nbformat.v4.new_markdown_cell(text + f" It uses {links}." * bool(used)))
+    text = f"This is the notebook `{stem}.ipynb`. Open in JupyterLab, it runs, and every control moves."
+    links = ", ".join(f"[`{modules()[module]}`](/{modules()[module]})" for module in taught)
+    notebook.cells.append(nbformat.v4.new_markdown_cell(text + f" It uses {links}." * bool(taught)))
     return notebook
 
 
@@ -303,7 +304,7 @@ def setup(app) -> None:
     """What Sphinx calls: this module is one of its extensions."""
     app.add_html_math_renderer("mathml", (maths, None), (maths, None))
     app.connect("autodoc-process-docstring", docstring)
-    app.connect("doctree-read", look_at_pictures)
+    app.connect("doctree-read", look_at_pictures, priority=400)  # before Sphinx does
     app.connect("html-page-context", add_scripts)
 
 
@@ -329,9 +330,10 @@ def maths(translator, node) -> None:
 
 
 def look_at_pictures(app, doctree) -> None:
-    """Warn of pictures that the network would have to bring."""
+    """Names of pictures as those of files; a warning of pictures that the network would have to bring."""
     for image in doctree.findall(nodes.image):
-        if "?" in image["candidates"]:
+        image["uri"] = unquote(image["uri"])
+        if "://" in image["uri"]:
             WARNINGS.warning("a picture must lie beside the notebooks; got %r", image["uri"], location=image)
 
 
