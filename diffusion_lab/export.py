@@ -250,11 +250,11 @@ def modules() -> dict[str, str]:
 
 
 def used(notebook) -> list[str]:
-    """The modules of the package whose names a notebook imports."""
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    """The modules of the package whose names a notebook imports, or of whose files it speaks."""
+    text = "\n".join(cell.source for cell in notebook.cells)
+    found = {module for module, path in modules().items() if path in text}
     statement = rf"^ *(?:from|import) ({PACKAGE.name}[\w.]*)(?: import (\([^)]*\)|[^#\n]*))?"
-    found = set()
-    for module, names in re.findall(statement, code, re.MULTILINE):
+    for module, names in re.findall(statement, text, re.MULTILINE):
         for name in re.findall(r"\w+", names) or [""]:
             home = getattr(getattr(import_module(module), name, None), "__module__", module)
             found |= {next(m for m in (f"{module}.{name}", home, module, PACKAGE.name) if m in modules())}
@@ -290,10 +290,10 @@ def prose(text: str) -> str:
     blocks = []
     for indented, lines in groupby(text.splitlines(), lambda line: line[:1] == " " if line.strip() else None):
         if indented:
-            blocks.append(".. code-block:: none\n\n" + indent(dedent("\n".join(lines)), "   "))
+            blocks.append(".. code-block:: text\n\n" + indent(dedent("\n".join(lines)), "   "))
         elif indented is False:
             pieces = re.split(r"`+([^`]+)`+", " ".join(lines))
-            pieces[::2] = [re.sub(r"([\\*_|`])", r"\\\1", piece) for piece in pieces[::2]]
+            pieces[::2] = [re.sub(r"([\\*_|`]|:$)", r"\\\1", piece) for piece in pieces[::2]]
             pieces[1::2] = [rf"\ ``{piece}``\ " for piece in pieces[1::2]]
             blocks.append("\\ " + "".join(pieces))  # which begins no list, whatever follows
     return "\n\n".join(blocks)
