@@ -1,13 +1,12 @@
 """The course as web pages that need no kernel and no network: ``python -m diffusion_lab export SITE``.
 
 Sphinx makes them: MyST-NB reads the notebooks as they are stored, autodoc and viewcode the package. Ours are
-the explorers that move (their scenes are computed here, beforehand), equations as MathML, docstrings that are
-prose, and the links between modules and notebooks.
+the explorers that move (their scenes are computed here, beforehand), and the links between modules and
+notebooks. What Sphinx must be told beside that is in sphinx_extension.py.
 """
 
 import ast
 import inspect
-import logging
 import math
 import os
 import re
@@ -15,72 +14,25 @@ import shutil
 import sys
 from importlib import import_module
 from io import StringIO
-from itertools import groupby
 from pathlib import Path
-from textwrap import dedent, indent
-from urllib.parse import unquote
+from textwrap import indent
 
 from tqdm import tqdm
 
 try:
     import nbformat
-    import ziamath  # for its font; nothing else of it is needed
-    from docutils import nodes
-    from fontTools.subset import Subsetter
-    from fontTools.ttLib import TTFont
-    from math_core import LatexError, LatexToMathML
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace
-    from sphinx.util.logging import getLogger
 
     from . import explorers
-    from .explorers.core import STATE, Explorer, page_scripts
+    from .engine import STATE, Explorer, page_scripts
+    from .sphinx_extension import MENDED, SPHINX, write_font
 except ImportError as error:
     raise ImportError(f"{error}: install diffusion_lab with its extra, diffusion_lab[lab]") from error
 
 PACKAGE = Path(__file__).parent
 NOTEBOOKS = PACKAGE.parent / "notebooks"
-FONT = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
 LIST = "files.txt"  # in every site: the files that make it, so that no other is ever deleted
-MATHS = LatexToMathML(fancy_error=False)
-WARNINGS = getLogger(__name__)  # a page with any is no page: see `build`
-# An explorer is drawn anew when JupyterLab's theme changes; furo's is made to look like it.
-THEME = """new MutationObserver(() => { document.body.dataset.jpThemeName = document.body.dataset.theme; })
-.observe(document.body, { attributeFilter: ["data-theme"] });"""
-
-SPHINX = {
-    "project": "diffusion_lab",
-    "extensions": ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_nb", "sphinx_copybutton", __name__],
-    "include_patterns": ["index.md", "*.ipynb", f"{PACKAGE.name}/**"],
-    "source_suffix": {".py": "restructuredtext"},  # what `reference` writes
-    "nb_execution_mode": "off",
-    "nb_merge_streams": True,
-    "myst_enable_extensions": ["amsmath", "dollarmath"],
-    "myst_heading_anchors": 6,
-    "myst_heading_slug_func": f"{__name__}.slug",
-    "html_math_renderer": "mathml",
-    "add_module_names": False,
-    "autodoc_preserve_defaults": True,
-    "copybutton_selector": "div:not(.output) > div.highlight > pre",
-    "html_theme": "furo",
-    "html_title": "diffusion_lab",
-    "html_static_path": ["_static"],
-    "html_css_files": ["export.css"],
-    "html_copy_source": False,
-    "html_show_search_summary": False,  # it would ask for the pages found, and from file: no answer comes
-    "html_show_copyright": False,
-    "html_use_index": False,
-    "html_domain_indices": False,
-}
-
-# What is not right, or too long, in Sphinx's and furo's HTML: a pattern, and what takes its place.
-MENDED = {
-    r'<span class="([nopw]|pre)">([^<]*)</span>': r"\2",  # have no colour, and are a tenth of all bytes
-    r'(<div id="search-results")': r"<h1>Search</h1>\n\1",
-    r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
-    r'(<aside class="sidebar-drawer")>': r'\1 aria-label="All pages">',
-    r'(<aside class="toc-drawer[^"]*")>': r'\1 aria-label="This page">',
-}
 
 
 def export(site, notebooks=NOTEBOOKS) -> Path:
@@ -151,7 +103,7 @@ def build(folder: Path, work: Path) -> Path:
             bar.set_description(stem)
             nbformat.write(prepared(notebook, stem, taught[stem], bar), source / f"{stem}.ipynb")
         (source / "_static").mkdir()
-        for name, text in {**page_scripts(), "theme.js": THEME}.items():
+        for name, text in page_scripts().items():
             (source / "_static" / name).write_text(text, "utf-8")
         shutil.copy(PACKAGE / "export.css", source / "_static")
         bar.set_description("pages")
@@ -174,17 +126,6 @@ def build(folder: Path, work: Path) -> Path:
     return site
 
 
-def write_font(letters: set[str], folder: Path) -> None:
-    """The font of the equations, with these letters only: a tenth of its bytes."""
-    italic = {*range(0x1D434, 0x1D468), 0x210E, *range(0x1D6E2, 0x1D71C)}  # which a browser takes for x and ε
-    logging.getLogger("fontTools").setLevel("WARNING")  # each step of it, otherwise
-    subset, font = Subsetter(), TTFont(FONT, recalcTimestamp=False)
-    subset.populate(unicodes=italic | {ord(letter) for letter in letters})
-    subset.subset(font)
-    font.flavor = "woff"
-    font.save(folder / f"{FONT.stem}.woff")
-
-
 def index(notebooks: dict) -> str:
     """The contents: what each notebook opens with, and what each module says of itself."""
     name, _, what = summary(PACKAGE.name).partition(": ")
@@ -198,9 +139,7 @@ def index(notebooks: dict) -> str:
     for stem, notebook in notebooks.items():
         heading, _, rest = linked(notebook.cells[0].source).strip().partition("\n")
         text += [f"## [{heading.lstrip('# ')}]({stem}.ipynb)", rest]
-    about = [
-        f":doc:`/{path.removesuffix('.py')}`\n   {prose(summary(name))}" for name, path in modules().items()
-    ]
+    about = [f":doc:`/{path.removesuffix('.py')}`\n   {summary(name)}" for name, path in modules().items()]
     text += ["## The package", "```{eval-rst}", *about, "```", "---"]
     text += ["Equations are in STIX Two Math (SIL Open Font License 1.1), figures drawn by plotly.js (MIT)."]
     return "\n\n".join(text)
@@ -283,62 +222,3 @@ def reference(module: str, notebooks: list[str]) -> str:
 def summary(module: str) -> str:
     """The first paragraph of a module's docstring."""
     return " ".join((inspect.getdoc(import_module(module)) or "").partition("\n\n")[0].split())
-
-
-def prose(text: str) -> str:
-    """A docstring, paragraphs with `code` and indented equations, as reStructuredText that says just this."""
-    blocks = []
-    for indented, lines in groupby(text.splitlines(), lambda line: line[:1] == " " if line.strip() else None):
-        if indented:
-            blocks.append(".. code-block:: text\n\n" + indent(dedent("\n".join(lines)), "   "))
-        elif indented is False:
-            pieces = re.split(r"`+([^`]+)`+", " ".join(lines))
-            pieces[::2] = [re.sub(r"([\\*_|`]|:$)", r"\\\1", piece) for piece in pieces[::2]]
-            pieces[1::2] = [rf"\ ``{piece}``\ " for piece in pieces[1::2]]
-            blocks.append("\\ " + "".join(pieces))  # which begins no list, whatever follows
-    return "\n\n".join(blocks)
-
-
-# ---------------------------------------------------------------------------------------------- in Sphinx
-def setup(app) -> None:
-    """What Sphinx calls: this module is one of its extensions."""
-    app.add_html_math_renderer("mathml", (maths, None), (maths, None))
-    app.connect("autodoc-process-docstring", docstring)
-    app.connect("doctree-read", look_at_pictures, priority=400)  # before Sphinx does
-    app.connect("html-page-context", add_scripts)
-
-
-def slug(heading: str) -> str:
-    """The name that JupyterLab gives to a heading."""
-    return re.sub(r"\s+", "-", heading.strip())
-
-
-def docstring(app, what, name, obj, options, lines: list[str]) -> None:
-    """A docstring, changed in place."""
-    lines[:] = [*prose("\n".join(lines)).splitlines(), ""]
-
-
-def maths(translator, node) -> None:
-    """An equation as MathML."""
-    latex, display = node.astext().strip(), isinstance(node, nodes.math_block)
-    try:
-        text = MATHS.convert_with_local_state(latex, displaystyle=display)
-        translator.body.append(f'<div class="math">{text}</div>' if display else text)
-    except LatexError as error:
-        WARNINGS.warning("the equation %r cannot be set: %s", latex, error, location=node)
-    raise nodes.SkipNode
-
-
-def look_at_pictures(app, doctree) -> None:
-    """Names of pictures as those of files; a warning of pictures that the network would have to bring."""
-    for image in doctree.findall(nodes.image):
-        image["uri"] = unquote(image["uri"])
-        if "://" in image["uri"]:
-            WARNINGS.warning("a picture must lie beside the notebooks; got %r", image["uri"], location=image)
-
-
-def add_scripts(app, page, template, context, doctree) -> None:
-    """The scripts that explorers need, to the pages that have any."""
-    if '<div class="diffusion-lab">' in context.get("body", ""):
-        for name in ("plotly.js", "explorer.js", "theme.js"):
-            app.add_js_file(name, loading_method="defer")
