@@ -38,9 +38,8 @@ class Denoising(Explorer):
 
     def scene(self, *, source: str, label: str | int, sampler: str, steps: int, seed: int) -> Scene:
         make = digits_run if source == "digits" else mixture_run
-        told: dict = (
-            {"source": source} if source != "digits" else {"label": None if label == "any" else label}
-        )
+        asked = None if label == "any" else label
+        told: dict = {"label": asked} if source == "digits" else {"source": source}
         told |= dict(sampler=sampler, steps=steps, seed=seed)
         run, exact = make(**told), denoiser_of("mixture, exact")
         schedule = run[0].prediction.schedule

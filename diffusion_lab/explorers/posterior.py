@@ -60,13 +60,13 @@ class Posterior(Explorer):
 def factors(schedule: str, x0: float, x_t: float, t: int, s: int) -> Parts:
     """q(x_s|x_0); √α and β of q(x_t|x_s) = N(√α x_s, β); and the posterior q(x_s|x_t, x_0)."""
     table = hundred_steps(schedule)
-    start, end = torch.tensor([[x0], [x_t]], dtype=torch.float64).split(1)  # [1, 1] each
-    from_x0 = q_marginal(start, s, table)
+    clean, noisy = torch.tensor([[x0], [x_t]], dtype=torch.float64).split(1)  # [1, 1] each
+    from_x0 = q_marginal(clean, s, table)
     # The last step of the chain that visits 0, s and t only
     visited = [0, s, t] if s else [0, t]
     short = NoiseSchedule(table.signal[visited], table.sigma[visited])
     keep, add = short.alpha[-1].sqrt().item(), short.beta[-1].item()
-    posterior = q_posterior(start, end, t, table, s)
+    posterior = q_posterior(clean, noisy, t, table, s)
     return from_x0, keep, add, posterior
 
 
