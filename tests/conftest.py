@@ -1,5 +1,6 @@
 """What the tests share: threads, hypothesis, the gpu marker, Chromium, and a running JupyterLab."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -71,6 +72,28 @@ def browser(chromium):
         chrome = playwright.chromium.launch(executable_path=chromium, args=pictures.FLAGS)
         yield chrome
         chrome.close()
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The whole course as pages, made once: the folder in build/ is named after what it was made of."""
+    made_of = [
+        ROOT / "requirements.lock",
+        *(ROOT / "diffusion_lab").rglob("*.*"),
+        *(ROOT / "notebooks").rglob("*.*"),
+    ]
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(made_of):
+        if path.is_file() and path.suffix != ".pyc" and ".ipynb_checkpoints" not in path.parts:
+            digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    site = ROOT / "build" / f"site-{digest.hexdigest()[:12]}"
+    if not site.exists():
+        from diffusion_lab.export import export
+
+        for old in site.parent.glob("site-*"):
+            shutil.rmtree(old)
+        export(site)
+    return site
 
 
 @pytest.fixture(scope="session")

@@ -144,7 +144,9 @@ def test_a_mistake_is_answered_in_one_line(folder, capsys, arguments, message):
     assert err.startswith(f"diffusion_lab {arguments[0]}: ") and message in err and err.count("\n") == 1
 
 
-def test_export_says_where_the_site_is_and_how_large(folder, capsys):
+def test_export_says_where_the_site_is_and_how_large(folder, capsys, monkeypatch):
+    modules = {"diffusion_lab.gaussian": "diffusion_lab/gaussian.py"}  # one of them takes less time than all
+    monkeypatch.setattr("diffusion_lab.export.modules", lambda: modules)
     (folder / "course").mkdir()
     cells = [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# 00 · A text"}]
     notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}

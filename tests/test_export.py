@@ -1,8 +1,12 @@
 """The course as web pages: what becomes of cells, links and explorers; and whose folder is replaced."""
 
+import ast
 import base64
+import contextlib
 import html
+import io
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -12,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import numpy as np
 import pytest
+from docutils.core import publish_parts
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from unpacking import scenes_of, whole
 
@@ -19,7 +24,7 @@ from diffusion_lab import explorers
 from diffusion_lab import export as pages
 from diffusion_lab.explorers.core import STATE, Choice, Explorer, Scene, Slider
 from diffusion_lab.explorers.packing import LEVELS
-from diffusion_lab.export import NOTEBOOKS, Course, export
+from diffusion_lab.export import NOTEBOOKS, export
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
@@ -41,16 +46,16 @@ class Links(HTMLParser):
 
 def dead_links(site: Path) -> list[str]:
     """What the pages of a site refer to and what is not there, or would have to come from the network."""
-    dead = []
-    for page in site.rglob("*.html"):
-        for url in Links(page).leads:
+    dead, pages = [], {page.resolve(): Links(page) for page in site.rglob("*.html")}
+    for page, links in pages.items():
+        for url in links.leads:
             parts = urlsplit(url)
-            target = page.parent / unquote(parts.path) if parts.path else page
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             if parts.scheme == "data" or (parts.scheme == "https" and "<script" not in url):
                 continue
-            if parts.scheme or not target.is_file() or target.is_relative_to(site) is False:
+            if parts.scheme or not target.is_file() or target.is_relative_to(site.resolve()) is False:
                 dead.append(f"{page.name}: {url}")
-            elif parts.fragment and unquote(parts.fragment) not in Links(target).anchors:
+            elif parts.fragment and unquote(parts.fragment) not in pages[target].anchors:
                 dead.append(f"{page.name}: {url}")
     return dead
 
@@ -62,23 +67,35 @@ def stored(shown, **changes):
     return new_output("execute_result", data, execution_count=1)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with two notebooks and a picture, in a folder with a file that is no part of the course."""
-    folder = tmp_path / "course" / "notebooks"
+LOUD = {"report_level": 1, "halt_level": 1, "smart_quotes": False}
+FEW = ("diffusion_lab", "diffusion_lab.forward", "diffusion_lab.explorers.core")
+
+
+@pytest.fixture(autouse=True)
+def few_modules(request, monkeypatch):
+    """Small courses show three modules of the package: that takes less time."""
+    modules = {name: path for name, path in pages.modules().items() if name in FEW}
+    if "site" not in request.fixturenames:
+        monkeypatch.setattr(pages, "modules", lambda: modules)
+
+
+def write_course(folder):
+    """Two notebooks and a picture in a folder, beside a file that is no part of the course."""
+    folder = folder / "course" / "notebooks"
     (folder / "images").mkdir(parents=True)
     (folder / "images" / "a dot.png").write_bytes(base64.b64decode(PNG))
     (folder.parent / "notes.txt").write_text("not for the site")
     posterior = explorers.Posterior(t=7)
     texts = ["# 00 · First & foremost\n\n**You will be able to** add. See `diffusion_lab/forward.py`."]
     texts += ["## A *sum*\nWith $a_t < b$ and `$5`:\n\n$$\n\\sqrt{\\bar\\alpha_t} = \\frac 1 2\n$$"]
-    texts += ["[next](01_second.ipynb), [there](01_second.ipynb#A-part), [notes](../notes.txt),"]
+    texts += ["[next](01_second.ipynb), [there](01_second.ipynb#A-part), "]
     texts[2] += "[source](../diffusion_lab/explorers/core.py), [web](https://arxiv.org/abs/2006.11239), "
     texts[2] += "![one dot](images/a%20dot.png)"
     outputs = {
         "1 < 2": new_output("execute_result", {"text/plain": "True & <so> on"}),
         "plot()": new_output("display_data", {"image/png": PNG, "text/plain": "<Fig>"}),
         "fail()": new_output("error", traceback=["\x1b[31mOh\x1b[0m <no>"]),
+        "from diffusion_lab.forward import (\n    q_step,\n)": new_output("stream", text="no more"),
         "Posterior(t=7)": stored(posterior),
         "Gone()": stored(posterior, explorer="Gone"),
         "Odd()": stored(posterior, values={"schedule": "square", "t": 7}),
@@ -92,69 +109,103 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.fixture
+def folder(tmp_path):
+    return write_course(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The pages of such a folder, and what was said while they were made."""
+    home, said = tmp_path_factory.mktemp("small"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
+        modules = {name: path for name, path in pages.modules().items() if name in FEW}
+        patch.setattr(pages, "modules", lambda: modules)
+        site = export(home / "to" / "site", write_course(home))
+    assert site == home / "to" / "site" and [path.name for path in site.parent.iterdir()] == ["site"]
+    return site, said.getvalue()
+
+
 def words_of(page: str) -> str:
     """A page without its tags."""
     return html.unescape(re.sub(r"<script.*?</script>|<[^>]+>", "", page, flags=re.DOTALL))
 
 
-def test_a_notebook_becomes_a_page(folder, tmp_path, capsys):
-    site = export(tmp_path / "to" / "site", folder)
-    assert site == tmp_path / "to" / "site"
+def test_a_notebook_becomes_a_page(small):
+    site, said = small
     first, second = ((site / name).read_text("utf-8") for name in ("00_first.html", "01_second.html"))
     words = words_of(first)
-    assert "<title>00 · First &amp; foremost</title>" in first and '<h2 id="A-sum">' in first
-    assert "$5" in words and words.count("$") == 1  # that in the code
-    assert first.count("<math") == 2 and "<msqrt>" in first and "<mfrac>" in first and "\\" not in words
+    assert "<title>00 · First &amp; foremost - diffusion_lab</title>" in first
+    article = first.partition("<article")[2].partition("</article>")[0]
+    assert article.count("<math") == 2 and "<msqrt>" in first and "<mfrac>" in first
+    assert (
+        words_of(article).count("$") == 1 and "$5" in words and "\\" not in words_of(article)
+    )  # that in the code
     assert "True & <so> on" in words and "Oh <no>" in words and "\x1b" not in first
-    assert '<a href="01_second.html">next</a>' in first and '<a href="01_second.html#A-part">' in first
-    assert '<a href="source/diffusion_lab.explorers.core.html">source</a>' in first
-    assert '<a href="source/diffusion_lab.forward.html"><code>diffusion_lab/forward.py</code></a>' in first
-    assert "notes,source" in words and "notes.txt" not in first and not list(site.rglob("notes.txt"))
-    assert (site / "images" / "a dot.png").read_bytes() == base64.b64decode(PNG)
-    assert '<div class="wide"><table>' in second and not Links(site / "00_first.html").mute
-    assert "def q_sample(" in words_of((site / "source" / "diffusion_lab.forward.html").read_text("utf-8"))
+    assert 'href="01_second.html"><span class="std std-doc">next</span></a>' in first
+    assert 'href="01_second.html#a-part"><span class="std std-ref">there</span></a>' in first
+    assert 'href="diffusion_lab/explorers/core.html"><span class="std std-doc">source</span></a>' in first
+    assert re.search(
+        r'href="diffusion_lab/forward.html"><span [^>]*><code [^>]*>diffusion_lab/forward.py</code>', first
+    )
+    assert not list(site.rglob("notes.txt")) and (site / "_images" / "a dot.png").is_file()
+    assert 'class="table-wrapper' in second and not Links(site / "00_first.html").mute
 
-    assert first.count('class="diffusion-lab"') == 1 and first.count(f"data:image/png;base64,{PNG}") == 4
-    assert first.count("assets/plotly.js") == 1 and "plotly.js" not in second
-    assert "Gone cannot be made again" in capsys.readouterr().err
+    assert first.count('class="diffusion-lab"') == 1 and PNG not in first
+    assert article.count("<img") == 5  # one dot, the plot, and three explorers that cannot be made again
+    assert first.count("_static/plotly.js") == 1 and "plotly.js" not in second
+    assert said.count("cannot be made again") == 3 and "Gone cannot be made again" in said
     state, _ = scenes_of(first)
     assert state["t"] == 7 and state["_spec"]["live"] == ["t", "schedule"] and len(state["_scenes"]) == 3
 
-    index = (site / "index.html").read_text("utf-8")
+    index = (site / "index.html").read_text("utf-8").partition("<article")[2]
     assert index.index("00_first.html") < index.index("01_second.html") and "to</strong> add" in index
     assert "The forward process q" in index  # what forward.py says of itself
     assert not dead_links(site)
-    used = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
-    assert set((site / pages.LIST).read_text("utf-8").split("\n")) - {""} == used
-    fonts = [name for name in used if name.endswith((".woff", "plotly.js"))]
-    assert sorted(fonts) == ["assets/STIXTwoMath-Regular.woff", "assets/plotly.js"]
+    there = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert set((site / pages.LIST).read_text("utf-8").split("\n")) - {""} == there
+    heavy = [name for name in there if (site / name).stat().st_size > 1e5 and not name.endswith(".html")]
+    assert heavy == ["_static/plotly.js"] and "_static/STIXTwoMath-Regular.woff" in there
 
 
-def test_the_way_through_the_pages(folder, tmp_path):
-    site = export(tmp_path / "site", folder)
+def test_modules_and_notebooks_lead_to_each_other(small):
+    site, _ = small
+    forward = (site / "diffusion_lab" / "forward.html").read_text("utf-8").partition("<article")[2]
+    assert "../00_first.html" in forward and "../01_second.html" not in forward.partition("</article>")[0]
+    assert "def q_sample(" in words_of(
+        (site / "_modules" / "diffusion_lab" / "forward.html").read_text("utf-8")
+    )
+    assert "It uses" in words_of((site / "00_first.html").read_text("utf-8"))
+    assert "It uses" not in words_of((site / "01_second.html").read_text("utf-8"))
+
+
+def test_the_way_through_the_pages(small):
+    site, _ = small
 
     def ways(name):
-        page = (site / name).read_text("utf-8")
-        return re.findall(r'<a rel="(\w+)" href="([^"]+)">', page.partition("</nav>")[0])
+        return re.findall(r'<link rel="(next|prev)" [^>]*href="([^"]+)"', (site / name).read_text("utf-8"))
 
     assert ways("index.html") == [("next", "00_first.html")]
-    assert ways("00_first.html") == [("contents", "index.html"), ("next", "01_second.html")]
-    assert ways("01_second.html") == [("prev", "00_first.html"), ("contents", "index.html")]
+    assert ways("00_first.html") == [("next", "01_second.html"), ("prev", "index.html")]
+    assert ways("01_second.html")[1] == ("prev", "00_first.html")
 
 
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("$\\fraction{1}{2}$", "00_first.ipynb: the equation '\\\\fraction{1}{2}' cannot be set"),
-        ("[gone](02_gone.ipynb)", "a link leads to '02_gone.ipynb', where there is no file"),
-        ("![](https://example.org/a.png)", "a picture must lie in the folder of the notebooks; got 'https:"),
-        ("![](../notes.txt)", "a picture must lie in the folder of the notebooks; got '../notes.txt'"),
+        ("$\\fraction{1}{2}$", "the equation '\\\\fraction{1}{2}' cannot be set: "),
+        ("[gone](02_gone.ipynb)", "target not found: '02_gone.ipynb'"),
+        ("[there](01_second.ipynb#No-part)", "'No-part'"),
+        ("[gone](../diffusion_lab/gone.py)", "target not found: '/diffusion_lab/gone.py'"),
+        ("[outside](../notes.txt)", "target not found: '../notes.txt'"),
+        ("![](https://example.org/a.png)", "a picture must lie beside the notebooks; got 'https:"),
+        ("![](../notes.txt)", "notes.txt"),
     ],
 )
 def test_what_cannot_be_shown_is_named_and_nothing_is_left(folder, tmp_path, text, message):
     cell = new_markdown_cell(f"# 00 · First\n\n{text}")
     nbformat.write(new_notebook(cells=[cell]), folder / "00_first.ipynb")
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(ValueError, match=f"^00_first.ipynb.*{re.escape(message)}"):
         export(tmp_path / "site", folder)
     assert [path.name for path in tmp_path.iterdir()] == ["course"]
 
@@ -168,19 +219,25 @@ def snapshot(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_only_an_earlier_export_is_replaced(folder, tmp_path):
-    site = tmp_path / "site"
-    site.mkdir()
-    export(site, folder)  # an empty folder will do
+@pytest.fixture
+def earlier(small, tmp_path):
+    """The small site again, to be replaced."""
+    return Path(shutil.copytree(small[0], tmp_path / "site"))
+
+
+def test_only_an_earlier_export_is_replaced(folder, tmp_path, earlier):
+    site = earlier
     (folder / "01_second.ipynb").unlink()
     nbformat.write(new_notebook(cells=[new_markdown_cell("# 00 · Again")]), folder / "00_first.ipynb")
-    export(site, folder)
+    assert export(site, folder) == site
     assert not (site / "01_second.html").exists() and "Again" in (site / "index.html").read_text("utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["course", "site"]
 
-    (site / "source" / "mine.html").write_text("kept")
+    (site / "_modules" / "mine.html").write_text("kept")
     before = snapshot(site)
-    with pytest.raises(ValueError, match=r"earlier export; '.*site' holds 1 other file, 'source/mine.html'"):
+    with pytest.raises(
+        ValueError, match=r"earlier export; '.*site' holds 1 other file, '_modules/mine.html'"
+    ):
         export(site, folder)
     assert snapshot(site) == before
     with pytest.raises(ValueError, match=r"holds 2 other files, '00_first.ipynb' among them"):
@@ -192,21 +249,33 @@ def test_only_an_earlier_export_is_replaced(folder, tmp_path):
 
 
 @pytest.mark.parametrize("stage", ["index", "put"])
-def test_an_interrupted_export_leaves_the_earlier_one(folder, tmp_path, monkeypatch, stage):
-    site = export(tmp_path / "site", folder)
+def test_an_interrupted_export_leaves_the_earlier_one(folder, tmp_path, monkeypatch, stage, earlier):
+    site = earlier
     before = snapshot(tmp_path)
 
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
     if stage == "index":
-        monkeypatch.setattr(Course, "index", interrupt)
+        monkeypatch.setattr(pages, "index", interrupt)
     else:  # between the two moves of `put`
         rename = Path.rename
-        monkeypatch.setattr(Path, "rename", lambda a, b: interrupt() if a.suffix == ".part" else rename(a, b))
+        monkeypatch.setattr(
+            Path, "rename", lambda a, b: interrupt() if a.name == "site" and b == site else rename(a, b)
+        )
     with pytest.raises(KeyboardInterrupt):
         export(site, folder)
     assert snapshot(tmp_path) == before and len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_empty_folder_will_do(folder, tmp_path, monkeypatch):
+    """What `build` makes is not asked here."""
+    monkeypatch.setattr(
+        pages, "build", lambda folder, work: (work / "site").mkdir(parents=True) or work / "site"
+    )
+    (tmp_path / "site").mkdir()
+    export(tmp_path / "site", folder)
+    assert [path.name for path in (tmp_path / "site").iterdir()] == [pages.LIST]
 
 
 def test_what_is_missing_is_said(tmp_path):
@@ -217,16 +286,81 @@ def test_what_is_missing_is_said(tmp_path):
     assert "math_core" in run.stderr and "diffusion_lab[lab]" in run.stderr
 
 
-def test_every_text_of_the_course_can_be_set():
-    course = Course(sorted(NOTEBOOKS.glob("*.ipynb")))
-    assert len(course.paths) > 5
-    for path, notebook in zip(course.paths, course.notebooks, strict=True):
-        texts = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
-        formulas = sum(cell.source.count("$") > 1 for cell in texts)
-        rendered = "\n".join(map(course.text.render, texts))
-        said = words_of(re.sub(r"<code>.*?</code>", "", rendered, flags=re.DOTALL))
+def docstrings(prose: str) -> str:
+    return words_of(
+        publish_parts(pages.prose(prose), writer="html5", settings_overrides=LOUD)["body"]
+    ).strip()
+
+
+def test_a_docstring_says_on_the_page_what_it_says_in_the_source():
+    plain = "*args* and x_ |t| [1]_ \\ back -> **[B, *D]**, with\nnothing: lost. :role:`a`::"
+    assert docstrings(plain).replace(":a::", ":`a`::") == plain.replace("\n", " ")
+    assert docstrings("- no list\n\n1. of any kind") == "- no list\n1. of any kind"
+    page = docstrings("One:\n\n    y = √x_1 *z*\n      + 2\n\nwith ``code`` and `x_`s\nArgs:\n    x: [B]")
+    assert page.split("\n") == ["One:", "y = √x_1 *z*", "  + 2", "with code and x_s Args:", "x: [B]"]
+
+
+# ------------------------------------------------------------------------------------- the whole course
+@pytest.mark.slow
+def test_every_text_of_the_course_can_be_set(site):
+    paths = sorted(NOTEBOOKS.glob("*.ipynb"))
+    assert len(paths) > 5
+    for path in paths:
+        texts = [
+            cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"
+        ]
+        formulas = sum(source.count("$") > 1 for source in texts)
+        page = (
+            (site / f"{path.stem}.html")
+            .read_text("utf-8")
+            .partition("<article")[2]
+            .partition("</article>")[0]
+        )
+        said = words_of(re.sub(r"<(code|pre)\b.*?</\1>", "", page, flags=re.DOTALL))
         assert "$" not in said and "\\" not in said, path.name
-        assert rendered.count("<math") >= formulas, path.name
+        assert page.count("<math") >= formulas, path.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module, path", pages.modules().items(), ids=list(pages.modules()))
+def test_every_module_has_a_page(site, module, path):
+    """Its docstrings, in the order of the file, its source, and the notebooks that use it."""
+    source = (NOTEBOOKS.parent / path).read_text("utf-8")
+    tree = ast.parse(source)
+    page = (
+        (site / path)
+        .with_suffix(".html")
+        .read_text("utf-8")
+        .partition("<article")[2]
+        .partition("</article>")[0]
+    )
+    assert f"{path}</code>" in page.partition("</h1>")[0]
+    said = squeezed(words_of(page))
+    assert squeezed(ast.get_docstring(tree)) in said
+    public = [node for node in tree.body if hasattr(node, "name") and not node.name.startswith("_")]
+    places = [page.index(f' id="{module}.{node.name}"') for node in public]
+    assert places == sorted(places)
+    for node in public:
+        assert squeezed(ast.get_docstring(node)) in said, node.name
+    written = site / "_modules" / path.replace("/__init__.py", ".html").replace(".py", ".html")
+    if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body) and public:
+        assert f"/{written.relative_to(site).as_posix()}#" in page
+        said = squeezed(words_of(written.read_text("utf-8")).replace("[docs]", ""))
+    assert squeezed(source) in said
+    for notebook in NOTEBOOKS.glob("*.ipynb"):
+        there = (
+            f'href="{path.removesuffix(".py")}.html"'
+            in (site / f"{notebook.stem}.html")
+            .read_text("utf-8")
+            .partition("<article")[2]
+            .partition("</article>")[0]
+        )
+        assert there == (f"/{notebook.stem}.html" in page), notebook.name
+
+
+def squeezed(text: str) -> str:
+    """Without blanks, quotes and backticks, which a page may write in another way."""
+    return re.sub(r"[\s`'\"’‘“”¶]|\[source\]", "", text)
 
 
 # ---------------------------------------------------------------------------------------------- packing

@@ -55,7 +55,8 @@ class Denoising(Explorer):
             if source == "mixture, learned" and t:
                 row["ε̂ to exact"] = rms(eps - exact(x_t, t).eps)
             sentence = says(k, t, row, steps, whole)
-            code = listing(make, f"run[{k}].prediction  # its x_t, x0 and eps" if t else "run[-1].x", **told)
+            then = f"run[{k}].prediction  # its x_t, x0 and eps: before step {k + 1} is taken"
+            code = listing(make, then if t else "run[-1].x  # the sample", **told)
             frames.append(Frame(k, changed(k), row, sentence, code=code, alt=ALT))
         return Scene(traces, axes, frames, digits=3)
 

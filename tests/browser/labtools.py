@@ -204,7 +204,7 @@ def settled(root: Locator, then: str = "true"):
     """
     handle = root.page.wait_for_function(
         f"""(node) => {{
-            const plot = node.querySelector(".plot"), main = node.querySelector(".main input[type=range]");
+            const plot = node.querySelector(".plot"), main = node.querySelector(":scope .main input[type=range]");
             const picture = plot.querySelector(".main-svg"), width = parseFloat(getComputedStyle(plot).width);
             const done = node.ariaBusy === "false" && plot.ariaBusy === "false" && picture
                 && Math.abs(picture.width.baseVal.value - width) < 1  // or it is about to be drawn wider

@@ -5,6 +5,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from labtools import control, drawing, explorer, fresh_page, number_box, settled
 from nbtools import NOTEBOOKS
 from playwright.sync_api import expect
@@ -14,7 +15,7 @@ from test_export import dead_links
 
 from diffusion_lab import explorers
 from diffusion_lab.explorers.packing import LEVELS
-from diffusion_lab.export import explorer_outputs, export
+from diffusion_lab.export import explorer_outputs, modules
 
 pytestmark = pytest.mark.browser
 
@@ -26,12 +27,7 @@ STATES = {
 LIMIT_MB = 20
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    return export(tmp_path_factory.mktemp("export") / "site")
-
-
-@pytest.fixture(scope="module", params=["index", *STATES, "source/diffusion_lab.forward"])
+@pytest.fixture(scope="module", params=["index", *STATES, "diffusion_lab/forward"])
 def opened(request, browser, site):
     """(name, page), the network off: all that is asked of one page is asked before the next is opened."""
     view = {"width": 1280, "height": 720}
@@ -59,8 +55,8 @@ def test_every_page_reads_well(opened):
     _, page = opened
     expect(page.locator("h1")).to_have_count(1)
     text = page.evaluate("""() => {
-        const copy = document.querySelector("main").cloneNode(true);
-        copy.querySelectorAll("pre, code, script, .explorer").forEach((node) => node.remove());
+        const copy = document.querySelector("[role=main]").cloneNode(true);
+        copy.querySelectorAll("pre, code, script, .output").forEach((node) => node.remove());
         return copy.textContent;
     }""")
     assert "$" not in text and "\\" not in text
@@ -68,14 +64,14 @@ def test_every_page_reads_well(opened):
     if page.locator("math").count():
         fonts = "document.fonts.ready.then(() => [...document.fonts].map((f) => [f.family, f.status].join()))"
         assert page.evaluate(fonts) == ["STIX Two Math,loaded"]
-    hide = "(yes) => document.querySelectorAll('.explorer').forEach((node) => { node.hidden = yes; })"
+    hide = "(yes) => document.querySelectorAll('.diffusion-lab').forEach((node) => { node.hidden = yes; })"
     page.evaluate(hide, True)  # test_every_explorer.py and test_faults.py look at their colours
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         found = dict(page.locator("body").evaluate(CONTRASTS))
         assert len(found) > 10
         assert not {word: round(ratio, 2) for word, ratio in found.items() if ratio < 4.5}, scheme
-    for width in (1280, 640):  # the latter is 200 % on a projector
+    for width in (1440, 1340, 1280, 640):  # with the page's contents beside it; 640 is 200 % on a projector
         page.set_viewport_size({"width": width, "height": 720})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.emulate_media(color_scheme="light")
@@ -83,18 +79,86 @@ def test_every_page_reads_well(opened):
     page.evaluate(hide, False)
 
 
+@pytest.mark.parametrize(
+    "name", ["index", "03_elbo", "diffusion_lab/exact", "_modules/diffusion_lab/exact", "search"]
+)
+def test_axe_finds_nothing(page, site, name):
+    """On one page of each kind, light and dark; test_faults.py has the explorers."""
+    page.goto((site / f"{name}.html").as_uri())
+    for nth in range(page.locator(".diffusion-lab").count()):
+        explorer(page, nth)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page, options={"preload": False}).response  # it would ask for the style sheets
+        assert not found["violations"], found["violations"]
+
+
 def test_from_page_to_page_by_keyboard(page, site):
     page.context.set_offline(True)
     page.goto((site / "index.html").as_uri())
     for stem in list(STATES)[:2]:
-        page.locator("main + nav [rel=next]").press("Enter")
+        page.locator("a.next-page").press("Enter")
         expect(page).to_have_url(re.compile(f"/{stem}.html$"))
-    page.locator("[rel=prev]").first.press("Enter")
+    page.locator("a.prev-page").press("Enter")
     expect(page).to_have_url(re.compile(f"/{next(iter(STATES))}.html$"))
-    page.get_by_role("link", name="Contents").first.press("Enter")
+    page.locator("a.sidebar-brand").press("Enter")
     expect(page).to_have_url(re.compile("/index.html$"))
-    page.get_by_role("link", name="diffusion_lab/forward.py").first.press("Enter")
-    expect(page.locator("h1")).to_have_text("diffusion_lab/forward.py")
+    main, side = page.get_by_role("main"), page.get_by_role("complementary", name="All pages")
+    main.get_by_role("link", name="diffusion_lab/forward.py").first.press("Enter")
+    expect(page.locator("h1")).to_contain_text("diffusion_lab/forward.py")
+    main.get_by_role("link", name="[source]").first.press("Enter")
+    expect(page).to_have_url(re.compile("/_modules/diffusion_lab/forward.html#q_step$"))
+    expect(main).to_contain_text("def q_step(")
+    page.go_back()
+    main.get_by_role("link", name="02 · The forward process").press("Enter")
+    main.get_by_role("link", name="diffusion_lab/gaussian.py").press("Enter")
+    expect(page.locator("h1")).to_contain_text("diffusion_lab/gaussian.py")
+    assert side.get_by_role("link").count() > len(modules()) + len(STATES)
+
+
+def test_words_are_found(page, site):
+    page.context.set_offline(True)
+    page.goto((site / "02_forward.html").as_uri())
+    box = page.get_by_role("textbox", name="Search")
+    for word, there in [("Fréchet", "10_metrics.html"), ("q_posterior", "diffusion_lab/forward.html#")]:
+        box.fill(word)
+        box.press("Enter")
+        expect(page.locator("#search-results")).to_contain_text("Search finished")
+        expect(page.locator(f"#search-results a[href*='{there}']").first).to_be_visible()
+        box = page.get_by_role("textbox", name="Search")
+    page.locator("#search-results a[href*='diffusion_lab/forward.html#']").first.press("Enter")
+    expect(page.locator("h1")).to_contain_text("diffusion_lab/forward.py")
+
+
+def test_code_is_copied(page, site):
+    page.goto((site / "11_diffusers.html").as_uri())
+    cells = page.locator(".cell_input")
+    expect(page.locator(".copybtn")).to_have_count(cells.count())  # none on outputs
+    cells.last.hover()
+    button = cells.last.locator(".copybtn")
+    button.click()
+    expect(button).to_have_class(re.compile("success"))
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    page.locator("textarea").last.press("Control+V")
+    expect(page.locator("textarea").last).to_have_value(cells.last.locator("pre").text_content().strip())
+
+
+def test_light_and_dark_by_the_button(page, site):
+    """An explorer follows, and its figure."""
+    page.emulate_media(color_scheme="light")
+    page.goto((site / "02_forward.html").as_uri())
+    plot, button = explorer(page).locator(".plot"), page.locator(".content-icon-container .theme-toggle")
+    seen = {}
+    for theme in ("light", "dark"):
+        while page.locator("body").get_attribute("data-theme") != theme:
+            button.press("Enter")
+        color = "node => getComputedStyle(node.closest('.diffusion-lab-explorer')).color"
+        expected = plot.evaluate(color)
+        page.wait_for_function(
+            "([plot, color]) => plot._fullLayout.font.color === color", arg=[plot.element_handle(), expected]
+        )
+        seen[theme] = expected
+    assert seen["light"] != seen["dark"]
 
 
 def moves(cls, name, value):
