@@ -25,15 +25,15 @@ def errors_of_score(run: replay.Recording, t: int) -> tuple[float, Tensor]:
     size = rms(mixture.noised(t, schedule).score(x_t))
     signal, sigma = schedule.signal[t].item(), schedule.sigma[t].item()
     gain = {"eps": 1 / sigma, "x0": signal / sigma**2, "v": signal / sigma}[run.recipe.predicts]
-    _, off, _ = exact_of(run)
+    _, off, _ = known(run)
     error = gain * off[:, run.times.tolist().index(t)].sqrt()
     return size, error
 
 
-def exact_of(run: replay.Recording) -> tuple[Tensor, Tensor, Tensor]:
+def known(run: replay.Recording) -> tuple[Tensor, Tensor, Tensor]:
     """floor, error and score of a recording; a ValueError where the exact denoiser is not known."""
     if run.floor is None or run.error is None or run.score is None:
-        raise ValueError(f"run must be one on the mixture; got one on {run.recipe.data}")
+        raise ValueError("run must have floor, error and score, as on the mixture; got one without")
     return run.floor, run.error, run.score
 
 

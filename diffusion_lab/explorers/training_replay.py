@@ -10,14 +10,7 @@ from .. import drawing, replay
 from ..data import toy_mixture
 from ..drawing import GREY, PALETTE, arrow_lines, arrows, axis, curve, density, key, panel, plane, square
 from ..engine import STATE, Choice, Explorer, Frame, Scene, Slider, Source, listing
-from ..experiments.replayed import (
-    between_classes,
-    errors_of_score,
-    exact_of,
-    has_classes,
-    in_blocks,
-    recorded,
-)
+from ..experiments.replayed import between_classes, errors_of_score, has_classes, in_blocks, known, recorded
 
 # Traces, panels, what changes with k (traces, numbers, sentence, code), and more of the layout
 Half = tuple[dict, list[dict], Callable[[int], tuple[dict, dict, str, str]], dict]
@@ -84,7 +77,7 @@ class TrainingReplay(Explorer):
 # --- a run on the mixture
 def draw_points(run: replay.Recording, made: Source, t: int) -> Half:
     """The exact score at t, the learned one, samples: (traces, panels, what changes with k, layout)."""
-    (floor, error, score), mixture, tails = exact_of(run), toy_mixture(), replay.PLANE.numpy()
+    (floor, error, score), mixture, tails = known(run), toy_mixture(), replay.PLANE.numpy()
     noised, j = mixture.noised(t, run.recipe.make_schedule()), run.times[replay.SCORED].tolist().index(t)
     exact, (size, errors) = noised.score(replay.PLANE).numpy(), errors_of_score(run, t)
     scale = 0.13 / np.sqrt((exact**2).mean())  # the same at each step: the learned arrows grow to the exact
@@ -118,7 +111,7 @@ def says_of_points(run: replay.Recording, k: int) -> str:
         said = f"Untrained, the network says {VIEWS[run.recipe.predicts]} = 0, whatever it sees"
         right = ", which would be right for data from N(0, I): the score −x, the samples just noise."
         return said + (right if run.recipe.predicts == "v" else ".")
-    (floor, error, _), low = exact_of(run), 0.3 * run.recipe.T
+    (floor, error, _), low = known(run), 0.3 * run.recipe.T
     left = error[k]
     if left.mean() < 0.02 * floor.mean():
         return "No denoiser can do much better: the loss does not go to 0, since x_t does not tell x_0."
