@@ -4,8 +4,16 @@ Everything is a dictionary as plotly.js takes it. Axes are counted from 1; `n` p
 may hold x_t, L_(t−1) and p^w: explorers set them with real sub- and superscripts.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import torch
+
+from .exact import Empirical, GaussianMixture
+
+Array = torch.Tensor | np.ndarray
+Drawn = tuple[dict, dict, Callable[[int], dict]]  # traces, layout, what changes with the main slider
 
 # Okabe & Ito's colours, told apart by every eye, in the order in which traces take them. Their black is left
 # out: it is lost on a dark page. GREY shows on both.
@@ -16,18 +24,21 @@ GAP = "#35618F"  # between images: no grey of theirs, and the same on a light an
 INK = [[0, "#000000"], [1, "#ffffff"]]  # digits as in the data: −1 is black, +1 is white
 # Powers of ten at the ticks, which plotly writes a quarter larger than it is told
 LOG = dict(type="log", dtick=1, exponentformat="power", tickfont=dict(size=10.4))
+FRAME = dict(zeroline=False, constrain="domain", showline=True, mirror=True)  # around pictures
 SQUARE = dict(type="heatmap", colorscale="Viridis", showscale=False, hoverinfo="skip", zsmooth="fast")
 
 
 # ---------------------------------------------------------------------------------------------- the page
-def layout(*panels: dict, height: int, **more) -> dict:
+def layout(*panels: dict, height: int, **more: Any) -> dict:
     """One layout from several panels."""
     joined = {key: value for p in panels for key, value in p.items()}
     joined["annotations"] = [a for p in panels for a in p["annotations"]]
     return joined | dict(height=height, showlegend=False, margin=dict(l=48, r=12, t=28, b=36)) | more
 
 
-def panel(n: int, x, y=(0, 1), title: str = "", xaxis: dict | None = None, yaxis: dict | None = None) -> dict:
+def panel(
+    n: int, x: tuple, y: tuple = (0, 1), title: str = "", xaxis: dict | None = None, yaxis: dict | None = None
+) -> dict:
     """Layout of axes n in the rectangle x = (left, right), y = (bottom, top) of the figure."""
     name = "" if n == 1 else str(n)
     return {
@@ -44,7 +55,7 @@ def columns(*widths: float, gap: float = 0.045) -> list[tuple[float, float]]:
     return [(left, left + width * scale) for left, width in zip(lefts.tolist(), widths, strict=True)]
 
 
-def note(words: str, x: float, y: float, **more) -> dict:
+def note(words: str, x: float, y: float, **more: Any) -> dict:
     """Words at (x, y) of the figure."""
     place = dict(xref="paper", yref="paper", x=x, y=y, xanchor="center", showarrow=False)
     return dict(text=words, font=dict(size=13), **place) | more
@@ -55,7 +66,7 @@ def title(words: str) -> dict:
     return dict(text=words, standoff=2, font=dict(size=13))
 
 
-def axis(words: str, *values, log: bool = False, **more) -> dict:
+def axis(words: str, *values: Sequence[float] | Array, log: bool = False, **more: Any) -> dict:
     """An axis with words under it; with `values`, one on which they have room (`span`)."""
     ranged = dict(range=span(*values, log=log)) if values else {}
     return (LOG if log else {}) | dict(title=title(words), zeroline=False) | ranged | more
@@ -71,7 +82,7 @@ def key(named: dict[str, str], gap: int = 4) -> str:
     return (" " * gap).join(colored(color, words) for words, color in named.items())
 
 
-def span(*values, log: bool = False) -> list[float]:
+def span(*values: Sequence[float] | Array, log: bool = False) -> list[float]:
     """The range of an axis on which all finite values (above 0 if log) have room: a twentieth at both ends.
 
     An axis with a range of its own stays when the main slider moves, and the browser draws only what moves.
@@ -85,9 +96,8 @@ def span(*values, log: bool = False) -> list[float]:
 
 def plane(limit: float, n: int, ticks: bool = True, below: str = "") -> dict:
     """The two axes of a square picture of [−limit, limit]², for panel n; `below` stands under it."""
-    axis = dict(range=[-limit, limit], zeroline=False, constrain="domain", showticklabels=ticks)
-    axis |= dict(showline=True, mirror=True, dtick=1 if limit <= 2 else 2, tickcolor=GREY)
-    axis |= dict(ticks="outside" if ticks else "", ticklen=4)
+    axis = FRAME | dict(range=[-limit, limit], showticklabels=ticks, tickcolor=GREY, ticklen=4)
+    axis |= dict(dtick=1 if limit <= 2 else 2, ticks="outside" if ticks else "")
     xaxis = axis | (dict(title=title(below)) if below else {})
     return dict(xaxis=xaxis, yaxis=dict(**axis, scaleanchor="x" if n == 1 else f"x{n}"))
 
@@ -97,8 +107,7 @@ def framed(n: int, rows: int, columns: int) -> dict:
 
     The ranges are said, for plotly would turn an image upside down after a frame that is all NaN.
     """
-    axis = dict(constrain="domain", showticklabels=False, showgrid=False, zeroline=False, ticks="")
-    axis |= dict(showline=True, mirror=True)
+    axis = FRAME | dict(showticklabels=False, showgrid=False, ticks="")
     yaxis = dict(range=[rows - 0.5, -0.5], scaleanchor="x" if n == 1 else f"x{n}")
     return dict(xaxis=axis | dict(range=[-0.5, columns - 0.5]), yaxis=axis | yaxis)
 
@@ -116,55 +125,53 @@ def on(n: int) -> dict:
     return {} if n == 1 else dict(xaxis=f"x{n}", yaxis=f"y{n}")
 
 
-def curve(color: str, width: float = 2, n: int = 1, dash: str = "solid", **more) -> dict:
+def curve(color: str, width: float = 2, n: int = 1, dash: str = "solid", **more: Any) -> dict:
     """A line on axes n."""
     line = dict(color=color, width=width, dash=dash, simplify=False)
     return dict(type="scatter", mode="lines", line=line, hoverinfo="skip", **on(n)) | more
 
 
-def dots(color, n: int = 1, size: float = 9, **more) -> dict:
+def dots(color: str | Sequence[str], n: int = 1, size: float = 9, **more: Any) -> dict:
     """Marks with a white edge on axes n: where the main slider stands. `color`: one, or one for each."""
     marker = dict(size=size, color=color, line=dict(width=1.5, color="white"))
-    return (
-        dict(type="scatter", mode="markers", marker=marker, hoverinfo="skip", cliponaxis=False, **on(n))
-        | more
-    )
+    still = dict(hoverinfo="skip", cliponaxis=False, **on(n))
+    return dict(type="scatter", mode="markers", marker=marker, **still) | more
 
 
-def bars(color: str, width: float, n: int = 1, **more) -> dict:
+def bars(color: str, width: float, n: int = 1, **more: Any) -> dict:
     """Bars on axes n."""
     return dict(type="bar", width=width, marker=dict(color=color), hoverinfo="skip", **on(n)) | more
 
 
-def xy(points) -> dict:
+def xy(points: Array) -> dict:
     """Points [N, 2] as a trace's coordinates."""
     return {"x": points[:, 0], "y": points[:, 1]}
 
 
-def cloud(points, n: int, color: str, size: float = 4) -> dict:
+def cloud(points: Array, n: int, color: str, size: float = 4) -> dict:
     """Points [N, 2] as a scatter plot on axes n."""
     marker = dict(size=size, color=color, opacity=0.7)
     return dict(type="scatter", mode="markers", marker=marker, hoverinfo="skip", **xy(points), **on(n))
 
 
-def square(ticks, n: int = 1, **more) -> dict:
+def square(ticks: Array, n: int = 1, **more: Any) -> dict:
     """A field over the square that `ticks` span, in Viridis, on axes n."""
     return SQUARE | dict(x=ticks, y=ticks, **on(n)) | more
 
 
-def image(z, n: int, limit: float = 1.0) -> dict:
+def image(z: Array | None, n: int, limit: float = 1.0) -> dict:
     """An image [H, W] in grey, −limit black and limit white, on axes n."""
     grey = dict(zmin=-limit, zmax=limit, colorscale=INK, showscale=False)
     return dict(type="heatmap", z=z, hoverinfo="skip", **grey, **on(n))
 
 
-def arrows(tail, vector, n: int = 1, color: str = GREY) -> dict:
+def arrows(tail: np.ndarray, vector: np.ndarray, n: int = 1, color: str = GREY) -> dict:
     """Arrows [N, 2] from tail by vector, as one line trace on axes n (`arrow_lines` for a frame)."""
     return curve(color, 1.5, n, **arrow_lines(tail, vector))
 
 
 # ---------------------------------------------------------------------------------------------- coordinates
-def arrow_lines(tail, vector) -> dict:
+def arrow_lines(tail: np.ndarray, vector: np.ndarray) -> dict:
     """x and y of the arrows' lines: shaft, then the two strokes of the head, then a gap (NaN)."""
     head = tail + vector
     side = np.stack([-vector[:, 1], vector[:, 0]], 1)
@@ -172,7 +179,7 @@ def arrow_lines(tail, vector) -> dict:
     return xy(np.stack([tail, head, left, head, right, np.full_like(tail, np.nan)], 1).reshape(-1, 2))
 
 
-def trails(paths) -> dict:
+def trails(paths: torch.Tensor) -> dict:
     """Paths [times, N, 2] one after the other as one line, a gap (NaN) after each."""
     paths = torch.cat([paths, torch.full_like(paths[:1], torch.nan)])
     return xy(paths.transpose(0, 1).reshape(-1, 2))
@@ -185,14 +192,14 @@ def grid(limit: float, points: int) -> tuple[np.ndarray, np.ndarray]:
     return ticks, np.stack([x.ravel(), y.ravel()], 1)
 
 
-def density(mixture, points) -> np.ndarray:
+def density(mixture: GaussianMixture | Empirical, points: Array) -> np.ndarray:
     """A mixture's density on a square grid, 1 at its highest: [√N, √N]."""
     log_prob = mixture.log_prob(torch.as_tensor(points))
     side = round(len(points) ** 0.5)
     return (log_prob - log_prob.max()).exp().reshape(side, side).numpy()
 
 
-def tiles(images, columns: int) -> np.ndarray:
+def tiles(images: Array, columns: int) -> np.ndarray:
     """Images [B, 1, H, W] side by side, row by row, with a gap of one pixel (NaN: nothing is drawn)."""
     B, _, H, W = images.shape
     rows = -(-B // columns)

@@ -12,7 +12,7 @@ import numpy as np
 from ..elbo import reverse_variance, simple_weights
 from ..schedules import SCHEDULES, NoiseSchedule
 from .elbo_errors import errors, typical
-from .prior import prior_bits
+from .prior import NOT_NOISE, prior_bits
 
 # The usual linear β belong to T = 1000: with fewer steps they must grow, or the end is not noise
 SCALED, UNSCALED = "linear, β · 1000/T", "linear, unscaled β"
@@ -66,6 +66,13 @@ def bound(source: str, denoiser: str, variance: str, schedule: str, T: int) -> B
     nats[:2] = 0, last[1]  # at t = 1 the term is L_0
     terms = nats / np.log(2)
     return Bound(prior, terms, weights, eps)
+
+
+def warns(schedule: str, T: int, prior: float) -> str:
+    """A word where a schedule does not end in noise."""
+    end = schedule_of(schedule, T).signal[-1].item()
+    said = f"The end is not noise (√ᾱ_T = {end:.2g}): L_T = {prior:.3g} bits/dim are paid for it."
+    return said if end > NOT_NOISE else ""
 
 
 def places(T: int) -> list[int]:

@@ -25,6 +25,7 @@ from ..views import Denoiser
 from .stored import digits, shipped, trained
 
 SOURCES, DENOISERS = ("mixture", "digits"), ("exact", "learned")
+EXACT = dict(mixture="exact", digits="class Gaussians")  # what "exact" is, on some data
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ def errors(source: str, denoiser: str) -> Errors:
 def measured(source: str, denoiser: str) -> dict[str, torch.Tensor]:
     """The errors at 36 steps of the network's own schedule, about evenly spaced in log SNR."""
     schedule = trained(source).schedule
-    aims = torch.linspace(*schedule.log_snr[[1, 900]].tolist(), 33, dtype=torch.float64)
+    aims = torch.linspace(schedule.log_snr[1], schedule.log_snr[900], 33, dtype=torch.float64)
     times = sorted({1, *(schedule.log_snr > aims[:, None]).sum(1).tolist(), 950, 990, schedule.T})
     rows = [measure(source, denoiser, t) for t in reversed(times) if t > 0]
     columns = torch.tensor(rows, dtype=torch.float64).T
@@ -124,7 +125,7 @@ def images() -> torch.Tensor:
 
 @functools.cache
 def typical(source: str) -> torch.Tensor:
-    """The root mean square of the data, coordinate by coordinate: [1, *D]."""
+    """The root mean square of the data, coordinate by coordinate: `[1, *D]`."""
     if source == "digits":
         return images().double().square().mean(0, keepdim=True).sqrt()
     mixture = truth(source)

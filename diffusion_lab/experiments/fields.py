@@ -10,6 +10,7 @@ from torch import Tensor
 from ..data import toy_mixture
 from ..drawing import grid
 from ..forward import q_sample
+from ..views import Prediction
 from .stored import rms, trained
 
 VIEWS = ("score", "eps", "v", "x0")
@@ -31,7 +32,7 @@ class Field(NamedTuple):
     error_outside: float | None  # over the empty places of that grid; None where no place is empty
 
 
-def compared(t: int):
+def compared(t: int) -> tuple[Prediction, Prediction]:
     """What the exact denoiser and the network predict of 1000 x_t ~ q_t, from the same x_0 and ε at any t."""
     model, mixture = trained("mixture"), toy_mixture()
     generator = torch.Generator().manual_seed(0)
@@ -50,16 +51,16 @@ def everything() -> dict[int, tuple[Tensor, dict[str, Field]]]:
         log_prob = mixture.noised(t, model.schedule).log_prob(grids[0])
         density = (log_prob - log_prob.max()).exp()
         with torch.no_grad():
-            pairs = compared(t), *([denoise(x, t) for denoise in denoisers] for x in grids)
+            pairs = compared(t), *(tuple(denoise(x, t) for denoise in denoisers) for x in grids)
             fields = {view: field(view, *pairs, empty=density < EMPTY) for view in VIEWS}
         found[t] = (255 * density).reshape(FIELD, FIELD).byte(), fields
     return found
 
 
-def field(view: str, *pairs, empty: Tensor) -> Field:
+def field(view: str, *pairs: tuple[Prediction, ...], empty: Tensor) -> Field:
     """One view of (exact, learned) predictions: of x_t ~ q_t, and at the grids for colours and for arrows."""
-    (exact, learned), (true, said), arrows = ([getattr(p, view) for p in pair] for pair in pairs)
-    off, sizes = said - true, (rms(exact), rms(learned))
+    (exact, learned), (true, said), (true_at, said_at) = ([getattr(p, view) for p in pair] for pair in pairs)
+    off, sizes, in_data = said - true, (rms(exact), rms(learned)), rms(learned - exact)
     error, outside = off.square().mean(1).sqrt(), rms(off[empty]) if empty.any() else None
     brightest = error.quantile(0.98).item()
-    return Field(sizes, *arrows, error.reshape(FIELD, FIELD), brightest, rms(learned - exact), outside)
+    return Field(sizes, true_at, said_at, error.reshape(FIELD, FIELD), brightest, in_data, outside)

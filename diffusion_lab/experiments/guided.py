@@ -123,7 +123,7 @@ def real_digits(label: int) -> dict[str, float]:
     """What real digits have: the held-out ones p(c|x), and of the training digits every 20 their coverage."""
     held_out, _, train = of_class(label)
     shares = [coverage_of(label, part)["diversity"] for part in train.split(COUNT["digit"])[:-1]]
-    return fidelity(judge().probabilities(held_out)[:, label]) | {"diversity": np.mean(shares)}
+    return fidelity(judge().probabilities(held_out)[:, label]) | {"diversity": np.mean(shares).item()}
 
 
 @functools.cache

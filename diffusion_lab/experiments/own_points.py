@@ -14,7 +14,9 @@ TIMES = [round(T * (i / STEPS) ** 2) for i in range(STEPS, -1, -1)]
 N_CLOUD, N_RUNS = 200, 60
 
 
-def there_and_back(points, std: float, schedule: str, sampler: str, seed: int):
+def there_and_back(
+    points: tuple[tuple[float, float], ...], std: float, schedule: str, sampler: str, seed: int
+) -> tuple[Empirical, NoiseSchedule, Tensor, Tensor]:
     """The data and its schedule; at all TIMES draws of x_t [33, N_CLOUD, 2], and runs [33, N_RUNS, 2]."""
     truth, table = Empirical(torch.tensor(points), std), SCHEDULES[schedule](T)
     generator = torch.Generator().manual_seed(seed)

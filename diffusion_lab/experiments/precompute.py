@@ -18,7 +18,7 @@ from .stored import SHIPPED
 
 def parts() -> dict:
     """name, as `stored.shipped` reads it -> the function that computes its tensors, and its arguments."""
-    found = {f"ode.{name}": (sde_flow.solved, name) for name in sde_flow.SDES}
+    found: dict[str, tuple] = {f"ode.{name}": (sde_flow.solved, name) for name in sde_flow.SDES}
     found |= {f"race.{source}": (race.raced, source) for source in race.EXACT}
     for pair in itertools.product(elbo_errors.SOURCES, elbo_errors.DENOISERS):
         found[".".join(("errors", *pair))] = (elbo_errors.measured, *pair)

@@ -16,7 +16,7 @@ NOT_NOISE = 0.05  # √ᾱ_T above which the sampler's start, pure noise, is vis
 def prior_bits(typical: torch.Tensor, schedule: NoiseSchedule) -> float:
     """L_T = KL(q(x_T|x_0) ‖ N(0, I)), the mean over the data, in bits per dimension.
 
-    It is quadratic in x_0: the mean over all images is its value at their root mean square `typical` [1, *D].
+    Quadratic in x_0, its mean over all images is its value at their root mean square, typical `[1, *D]`.
     """
     nats = kl(q_marginal(typical, schedule.T, schedule), Gaussian(typical.new_zeros(()), 1.0))
     return nats.item() / (typical.numel() * math.log(2))

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import replay
 from ..data import toy_mixture
@@ -13,7 +14,7 @@ from .stored import rms
 recorded = functools.cache(replay.load)  # nobody may change it
 
 
-def errors_of_score(run: replay.Recording, t: int):
+def errors_of_score(run: replay.Recording, t: int) -> tuple[float, Tensor]:
     """Over x_t ~ q_t, rms: the mixture's score; and the network's error in it, at each checkpoint [K].
 
     What is recorded is the error in the view that the network predicts; `gain` makes it one in the score.
@@ -24,11 +25,19 @@ def errors_of_score(run: replay.Recording, t: int):
     size = rms(mixture.noised(t, schedule).score(x_t))
     signal, sigma = schedule.signal[t].item(), schedule.sigma[t].item()
     gain = {"eps": 1 / sigma, "x0": signal / sigma**2, "v": signal / sigma}[run.recipe.predicts]
-    error = gain * run.error[:, run.times.tolist().index(t)].sqrt()
+    _, off, _ = known(run)
+    error = gain * off[:, run.times.tolist().index(t)].sqrt()
     return size, error
 
 
-def between_classes(run: replay.Recording):
+def known(run: replay.Recording) -> tuple[Tensor, Tensor, Tensor]:
+    """floor, error and score of a recording; a ValueError where the exact denoiser is not known."""
+    if run.floor is None or run.error is None or run.score is None:
+        raise ValueError("run must have floor, error and score, as on the mixture; got one without")
+    return run.floor, run.error, run.score
+
+
+def between_classes(run: replay.Recording) -> Tensor:
     """How far the samples are from the mean of their row, rms: at each checkpoint [K]."""
     rows = run.samples.unflatten(1, (2, -1))  # [K, 2, classes, 1, S, S]
     apart = (rows - rows.mean(2, keepdim=True)).square().flatten(1).mean(1).sqrt()

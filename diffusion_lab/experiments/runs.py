@@ -6,6 +6,7 @@ import torch
 
 from ..data import toy_mixture
 from ..samplers import SAMPLERS, p_sample_prior, timesteps
+from ..steps import Step
 from ..views import Denoiser
 from .stored import trained
 
@@ -18,9 +19,9 @@ def denoiser_of(source: str) -> Denoiser:
     return trained({"mixture, learned": "mixture", "digits": "digits"}[source])
 
 
-def digits_run(label: str | int, sampler: str, steps: int, seed: int) -> list:
-    """Eight digits of a class, or of "any", as the `Step`s of a sampler."""
-    denoiser = trained("digits").given(None if label == "any" else label)
+def digits_run(label: int | None, sampler: str, steps: int, seed: int) -> list[Step]:
+    """Eight digits of a class, or of any (None): every `Step` of a sampler."""
+    denoiser = trained("digits").given(label)
     generator = torch.Generator().manual_seed(seed)
     x_T = p_sample_prior((8, 1, 8, 8), denoiser.schedule, generator)
     times = timesteps(denoiser.schedule, steps)
@@ -28,11 +29,11 @@ def digits_run(label: str | int, sampler: str, steps: int, seed: int) -> list:
     return run
 
 
-def mixture_run(source: str, sampler: str, steps: int, seed: int) -> list:
-    """400 points of the toy mixture, as the `Step`s of a sampler."""
-    denoiser = denoiser_of(source)
+def mixture_run(source: str, sampler: str, steps: int, seed: int) -> list[Step]:
+    """400 points of the toy mixture: every `Step` of a sampler."""
+    denoiser, schedule = denoiser_of(source), trained("mixture").schedule
     generator = torch.Generator().manual_seed(seed)
-    x_T = p_sample_prior((400, 2), denoiser.schedule, generator)
-    times = timesteps(denoiser.schedule, steps)
-    run = list(SAMPLERS[sampler](denoiser, x_T, denoiser.schedule, times, generator=generator))
+    x_T = p_sample_prior((400, 2), schedule, generator)
+    times = timesteps(schedule, steps)
+    run = list(SAMPLERS[sampler](denoiser, x_T, schedule, times, generator=generator))
     return run

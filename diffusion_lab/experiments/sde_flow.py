@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .. import sde
+from ..checks import Numbers, Reals
 from ..exact import GaussianMixture
 from ..likelihood import likelihood_path, log_likelihood
 from ..sde_samplers import probability_flow, reverse_sde
@@ -28,12 +29,12 @@ BIN = EDGES[1] - EDGES[0]
 UNIT = 2e-6  # log p_u by the ODE ships as its difference from the exact one, in these units
 
 
-def column(x) -> torch.Tensor:
+def column(x: Reals | Numbers) -> torch.Tensor:
     """Numbers as a batch of points in one dimension: [B, 1]."""
     return torch.as_tensor(x, dtype=torch.float64).reshape(-1, 1)
 
 
-def percentile(part) -> torch.Tensor:
+def percentile(part: Reals | Numbers) -> torch.Tensor:
     """Below it lies this part of N(0, 1): [B, 1]."""
     return torch.special.ndtri(column(part))
 

@@ -76,11 +76,12 @@ def gaussian_digits(images: Tensor, labels: Tensor, n: int, generator: torch.Gen
 def class_gaussians(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean of each class [10, 1, 8, 8] and the root of its covariance [10, 64, 64]."""
     fitted = GaussianMixture.fit(images, labels)
+    axes = torch.eye(64) if fitted.axes is None else fitted.axes
     # the symmetric root: it is unique, where eigenvectors' signs differ between machines
-    return fitted.means, (fitted.axes * fitted.var.sqrt()[:, None]) @ fitted.axes.mT
+    return fitted.means, (axes * fitted.var.sqrt()[:, None]) @ axes.mT
 
 
-def spoilt(n: int, how: str, strengths: list[float]):
+def spoilt(n: int, how: str, strengths: list[float]) -> tuple[list[Tensor], list[dict[str, float]]]:
     """The START division, spoilt: at each strength the samples [10 n, 1, 8, 8], and the metrics of them."""
     reference, real, held_out = division(n, START)
     samples = [spoil(real, reference, how, s) for s in strengths]

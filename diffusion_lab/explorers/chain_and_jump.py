@@ -4,13 +4,15 @@ import functools
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import drawing as draw
 from ..data import toy_mixture
-from ..drawing import PALETTE
+from ..drawing import PALETTE, Drawn
 from ..engine import Choice, Explorer, Frame, Scene, Slider, listing, text
 from ..experiments.chains import DRAWS, both_ways, measured, one_dimensional
 from ..experiments.stored import HUNDRED, hundred_steps
+from ..schedules import NoiseSchedule
 
 T = 100
 LAST = "chain[{}], jump[0]  # other points, the same distribution"  # of the code shown
@@ -35,12 +37,13 @@ class ChainAndJump(Explorer):
     seed = Slider(0, 0, 99)
     t = Slider(40, 0, T, main=True)
 
-    def scene(self, *, source, schedule, seed):
-        told = dict(source=source, schedule=schedule, seed=seed)
-        table, x0, *pair = both_ways(**told, times=range(T + 1))
-        found = measured(table, x0, *pair)
-        drawn = {"1-D mixture": in_bars, "digit": as_images}.get(source, on_plane)
-        traces, axes, changed = drawn(source, schedule, dict(zip(WAYS, pair, strict=True)))
+    def scene(self, *, source: str, schedule: str, seed: int) -> Scene:
+        told: dict = dict(source=source, schedule=schedule, seed=seed)
+        table, x0, chain, jump = both_ways(**told, times=[*range(T + 1)])
+        found, pair = measured(table, x0, chain, jump), dict(chain=chain, jump=jump)
+        plane = functools.partial(on_plane, source, schedule)
+        drawn = {"1-D mixture": functools.partial(in_bars, schedule), "digit": as_images}.get(source, plane)
+        traces, axes, changed = drawn(pair)
         frames = [
             Frame(
                 t,
@@ -55,7 +58,7 @@ class ChainAndJump(Explorer):
         return Scene(traces, axes, frames, digits=3)
 
 
-def count(t: int, table, found: dict) -> dict:
+def count(t: int, table: NoiseSchedule, found: dict) -> dict:
     """The numbers at t."""
     jump_kl, chain_kl = (text(found[way][t], 2) if t else "none" for way in ("jump", "chain"))
     row = {"jump: √ᾱ_t": table.signal[t].item(), "jump: σ_t": table.sigma[t].item(), "jump: KL to q": jump_kl}
@@ -81,7 +84,7 @@ def says(source: str, t: int, signal: float) -> str:
     return f"{t} step{'s' * (t > 1)}, or one jump: {same}. The data is {state}.{left}"
 
 
-def in_bars(source, schedule, pair):
+def in_bars(schedule: str, pair: dict[str, Tensor]) -> Drawn:
     """Histograms of both over the exact density; then two points on their way."""
     edges, traces = np.linspace(-LIMIT, LIMIT, BINS + 1), {}
     for n, (way, x) in enumerate(pair.items(), 1):
@@ -101,13 +104,11 @@ def in_bars(source, schedule, pair):
         return changes | {"layout": {"yaxis": up, "yaxis2": up}}
 
     below, up = draw.axis("x_t", range=[-LIMIT, LIMIT]), dict(zeroline=False, nticks=5)
-    ways = dict(
-        xaxis=draw.axis("t", range=[-4, T + 4]), yaxis=dict(range=[-3.2, 3.2], zeroline=False, dtick=1)
-    )
+    ways = draw.axis("t", range=[-4, T + 4]), dict(range=[-3.2, 3.2], zeroline=False, dtick=1)
     panels = [
         draw.panel(1, (0, 0.3), (0, 1), draw.colored(WAYS["chain"], "the chain's x_t"), below, up),
         draw.panel(2, (0.345, 0.645), (0, 1), draw.colored(WAYS["jump"], "the jump's x_t"), below, up),
-        draw.panel(3, (0.7, 1), (0, 1), "two points on both ways", **ways),
+        draw.panel(3, (0.7, 1), (0, 1), "two points on both ways", *ways),
     ]
     exact = draw.colored(PALETTE["orange"], "exact density q_t")
     panels[0]["annotations"].append(draw.note(exact, 0.3, 0.98, xanchor="right"))
@@ -121,7 +122,7 @@ def line_densities(schedule: str) -> list:
     return [mixture.log_prob(torch.from_numpy(LINE)[:, None]).exp() for mixture in noised]
 
 
-def on_plane(source, schedule, pair):
+def on_plane(source: str, schedule: str, pair: dict[str, Tensor]) -> Drawn:
     """Both clouds, over the exact density if there is one, with two points' paths so far."""
     exact, red, traces = source == "2-D mixture", PALETTE["vermillion"], {}
     for n, (way, x) in enumerate(pair.items(), 1):
@@ -138,11 +139,9 @@ def on_plane(source, schedule, pair):
             changes |= {f"{way}: q_t": {"z": plane_densities(schedule)[t]}} if exact else {}
         return changes
 
-    halves = zip((1, 2), pair, draw.columns(1, 1, gap=0.04), strict=True)
-    panels = [
-        draw.panel(n, x, (0, 1), f"the {way}'s x_t, and two paths", **draw.plane(PLANE, n))
-        for n, way, x in halves
-    ]
+    heads = [f"the {way}'s x_t, and two paths" for way in pair]
+    halves = zip((1, 2), draw.columns(1, 1, gap=0.04), heads, strict=True)
+    panels = [draw.panel(n, x, (0, 1), head, **draw.plane(PLANE, n)) for n, x, head in halves]
     return traces, draw.layout(*panels, height=400), changed
 
 
@@ -153,7 +152,7 @@ def plane_densities(schedule: str) -> list:
     return [(255 * draw.density(mixture, POINTS)).astype(np.uint8) for mixture in noised]
 
 
-def as_images(source, schedule, pair):
+def as_images(pair: dict[str, Tensor]) -> Drawn:
     """The digit, one of its walks, one of its jumps."""
     names = ["x_0: the digit", "the chain's x_t: one walk", "the jump's x_t: one draw"]
     digit = pair["chain"][0, 0, 0]

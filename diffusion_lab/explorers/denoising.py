@@ -2,17 +2,20 @@
 the noise."""
 
 import torch
+from torch import Tensor
 
 from .. import drawing as draw
 from ..data import toy_mixture
-from ..drawing import GREY, PALETTE
+from ..drawing import GREY, PALETTE, Drawn
 from ..engine import Choice, Explorer, Frame, Scene, Slider, listing
 from ..experiments.runs import denoiser_of, digits_run, mixture_run
 from ..experiments.stored import rms
+from ..schedules import NoiseSchedule
 
 # Panel -> its heading; each shows one of the three
 TITLES = {"x_t": "x_t: the state", "x0": "x̂_0: what it seems to become", "eps": "ε̂: what it takes for noise"}
 ALT = "Three panels side by side: the state x_t, the guess x̂_0 and the noise guess ε̂."
+Seen = list[tuple[int, Tensor, Tensor, Tensor]]  # t, x_t, x̂_0, ε̂ at each step
 LIMITS, N_TRAILS = (2.5, 1.2, 3.5), 3
 
 
@@ -33,17 +36,17 @@ class Denoising(Explorer):
     seed = Slider(0, 0, 99)
     step = Slider(8, 0, 50, label="steps done", main=True)
 
-    def scene(self, *, source, label, sampler, steps, seed):
-        told = dict(sampler=sampler, steps=steps, seed=seed)
-        if source == "digits":
-            make, told, drawn = digits_run, dict(label=label, **told), as_images
-        else:
-            make, told, drawn = mixture_run, dict(source=source, **told), as_points
-        run, schedule, exact = make(**told), denoiser_of(source).schedule, denoiser_of("mixture, exact")
-        seen = [(p.t, p.x_t, p.x0, p.eps) for p in (step.prediction for step in run)]
+    def scene(self, *, source: str, label: str | int, sampler: str, steps: int, seed: int) -> Scene:
+        make = digits_run if source == "digits" else mixture_run
+        asked = None if label == "any" else label
+        told: dict = {"label": asked} if source == "digits" else {"source": source}
+        told |= dict(sampler=sampler, steps=steps, seed=seed)
+        run, exact = make(**told), denoiser_of("mixture, exact")
+        schedule = run[0].prediction.schedule
+        seen: Seen = [(int(p.t), p.x_t, p.x0, p.eps) for p in (step.prediction for step in run)]
         sample = run[-1].x  # at t = 0, where there is nothing to predict
         seen.append((0, sample, sample, torch.full_like(sample, torch.nan)))
-        traces, axes, changed = drawn(seen, schedule)
+        traces, axes, changed = as_images(seen) if source == "digits" else as_points(seen, schedule)
         whole = f"the {label}s" if source == "digits" and label != "any" else "data"
         frames = []
         for k, (t, x_t, x0, eps) in enumerate(seen):
@@ -68,7 +71,7 @@ def says(k: int, t: int, row: dict, steps: int, whole: str) -> str:
     return f"t = {t}: x̂_0 {'has settled: what is left is cleaning up' if settled else 'is still changing'}."
 
 
-def as_images(seen, schedule):
+def as_images(seen: Seen) -> Drawn:
     """Three sheets of images; ε̂ is drawn from −3 to 3, so that mid-grey is no noise."""
     traces = {name: draw.image(None, n, 3.0 if n == 3 else 1.0) for n, name in enumerate(TITLES, 1)}
 
@@ -81,14 +84,14 @@ def as_images(seen, schedule):
     return traces, draw.layout(*panels, height=176, margin=dict(l=4, r=4, t=28, b=12), shapes=shapes), changed
 
 
-def as_points(seen, schedule):
+def as_points(seen: Seen, schedule: NoiseSchedule) -> Drawn:
     """Three clouds: x_t over its exact density, x̂_0 over that of the data, ε̂ over N(0, I)."""
     (ticks, at), (near, near_at), truth = draw.grid(LIMITS[0], 50), draw.grid(LIMITS[1], 60), toy_mixture()
     angle = torch.linspace(0, 2 * torch.pi, 61)
     circle = torch.stack([angle.cos(), angle.sin()], 1)[:, None]
     paths = torch.stack([x_t[:N_TRAILS] for _, x_t, _, _ in seen])  # [steps + 1, N_TRAILS, 2]
-    colors = {"x_t": "white", "x0": "white", "eps": PALETTE["green"]}
-    clouds = {name: draw.cloud(seen[0][n], n, color, 3) for n, (name, color) in enumerate(colors.items(), 1)}
+    first = enumerate(zip(TITLES, seen[0][1:], ("white", "white", PALETTE["green"]), strict=True), 1)
+    clouds = {name: draw.cloud(x, n, color, 3) for n, (name, x, color) in first}
     traces = {"q_t": draw.square(ticks), "q_0": draw.square(near, 2, z=draw.density(truth, near_at))}
     traces["rings"] = draw.curve(GREY, 1.5, 3, **draw.trails(torch.cat([circle, 2 * circle], 1)))
     bold = draw.curve(PALETTE["vermillion"], mode="lines+markers", marker=dict(size=3))

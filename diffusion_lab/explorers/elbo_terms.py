@@ -1,14 +1,14 @@
 """The ELBO step by step: what every step costs, in bits per dimension, and what L_simple makes of it."""
 
+from typing import Any
+
 import numpy as np
 
 from ..drawing import PALETTE, axis, bars, curve, dots, key, layout, panel
 from ..engine import Choice, Explorer, Frame, Scene, Slider, listing, text
-from ..experiments.bound import CHOICES, STEPS, Bound, bound, places, schedule_of
-from ..experiments.elbo_errors import DENOISERS, SOURCES
-from ..experiments.prior import NOT_NOISE
+from ..experiments.bound import CHOICES, STEPS, Bound, bound, places, warns
+from ..experiments.elbo_errors import DENOISERS, EXACT, SOURCES
 
-EXACT = dict(mixture="exact", digits="class Gaussians")  # what "exact" is, on some data
 COST, SIMPLE, WEIGHT, HERE = (PALETTE[name] for name in ("blue", "purple", "sky", "vermillion"))
 BARS = 100  # at most: with more steps than that, each bar is the sum over several
 
@@ -30,9 +30,9 @@ class ElboTerms(Explorer):
     T = Choice(50, STEPS)
     t = Slider(5, 1, 1000, main=True)
 
-    def scene(self, **values):
+    def scene(self, **values: Any) -> Scene:
         now, T = bound(**values), values["T"]
-        grouped, warning = group(now, T), warns(now, values["schedule"], T)
+        grouped, warning = group(now, T), warns(values["schedule"], T, now.prior)
         frames = [
             Frame(
                 t,
@@ -117,14 +117,6 @@ def count(now: Bound, t: int) -> dict:
     row |= {"of Σ L_(t−1), steps 2…t": percent(now.share(now.terms, t))}
     row |= {"of Σ L_(simple), steps 2…t": percent(now.share(now.errors, t))}
     return row | {"total (bits/dim)": now.total}
-
-
-def warns(now: Bound, schedule: str, T: int) -> str:
-    """A word where the schedule does not end in noise."""
-    end = schedule_of(schedule, T).signal[-1].item()
-    if end <= NOT_NOISE:
-        return ""
-    return f"The end is not noise (√ᾱ_T = {end:.2g}): L_T = {text(now.prior, 3)} bits/dim are paid for it."
 
 
 def says(now: Bound, t: int) -> str:

@@ -2,9 +2,8 @@
 
 from ..drawing import GREY, PALETTE, axis, columns, curve, dots, key, layout, note, panel
 from ..engine import Choice, Explorer, Frame, Scene, Slider, listing, text
-from ..experiments.bound import CHOICES, STEPS, Bound, bound, places
-from ..experiments.elbo_errors import DENOISERS, SOURCES, entropy
-from .elbo_terms import EXACT, warns
+from ..experiments.bound import CHOICES, STEPS, Bound, bound, places, warns
+from ..experiments.elbo_errors import DENOISERS, EXACT, SOURCES, entropy
 
 COLORS = [PALETTE["blue"], PALETTE["orange"], PALETTE["green"]]  # chosen, other variance, other denoiser
 OTHER = dict(small="large", large="small", exact="learned", learned="exact")
@@ -26,7 +25,7 @@ class ElboTotals(Explorer):
     schedule = Choice("cosine", CHOICES)
     T = Slider(50, STEPS[0], STEPS[-1], main=True)
 
-    def scene(self, *, source, denoiser, variance, schedule):
+    def scene(self, *, source: str, denoiser: str, variance: str, schedule: str) -> Scene:
         chosen = (denoiser, variance), (denoiser, OTHER[variance]), (OTHER[denoiser], variance)
         told = {
             f"{EXACT[source] if who == 'exact' else 'network'}, {var}": (source, who, var, schedule)
@@ -43,7 +42,7 @@ class ElboTotals(Explorer):
                 changes=mark(T, now),
                 numbers=count(now) | known,
                 sentence=says(now, known, "This T" if T == cheapest else f"T = {cheapest}"),
-                warning=warns(now[first], schedule, T),
+                warning=warns(schedule, T, now[first].prior),
                 code=listing(bound, "prior + terms.sum()", **values, T=T),
                 alt=describe(T, now, known),
             )

@@ -34,7 +34,7 @@ class Guidance(Explorer):
     seed = Slider(0, 0, 20)
     w = Slider(2.0, 0.0, 5.0, step=0.25, main=True)
 
-    def scene(self, *, label, seed):
+    def scene(self, *, label: str, seed: int) -> Scene:
         kind, number = label.split()
         return (scene_of_blobs if kind == "blob" else scene_of_digits)(int(number), seed)
 

@@ -8,8 +8,10 @@ from ..engine import Choice, Explorer, Frame, Scene, Slider, Toggle, listing
 from ..experiments.prior import NOT_NOISE, prior_bits, typical_digit
 from ..experiments.stored import digits
 from ..forward import q_sample
-from ..schedules import SCHEDULES, zero_terminal_snr
+from ..schedules import SCHEDULES, NoiseSchedule, zero_terminal_snr
 
+Schedules, Noised = dict[str, NoiseSchedule], tuple[NoiseSchedule, float, torch.Tensor]
+OPTIONS = dict(linear="beta_T", quadratic="beta_T", cosine="s", sigmoid="tau")  # what sliders set
 COLORS = [PALETTE["blue"], PALETTE["vermillion"], PALETTE["green"]]
 TABLES = dict(beta="β_t: variance added", alpha_bar="ᾱ_t: share of the data left", log_snr="log SNR (nats)")
 
@@ -33,10 +35,9 @@ class NoiseSchedules(Explorer):
     zero_snr = Toggle(False, label="zero terminal SNR")
     t = Slider(300, 0, 1000, main=True)
 
-    def scene(self, *, first, second, third, T, beta_T, s, tau, zero_snr):
+    def scene(self, *, first: str, second: str, third: str, T: int, zero_snr: bool, **given: float) -> Scene:
         names = [name for name in dict.fromkeys([first, second, third]) if name != "none"]
-        options = dict(linear=dict(beta_T=beta_T), cosine=dict(s=s), sigmoid=dict(tau=tau))
-        options["quadratic"] = options["linear"]
+        options = {name: {option: given[option]} for name, option in OPTIONS.items()}
         times = np.unique(np.linspace(0, T, min(T, 200) + 1).round().astype(int)).tolist()
         made = {name: noised(name, T, options[name], zero_snr, times) for name in names}
         schedules, frames = {name: schedule for name, (schedule, _, _) in made.items()}, []
@@ -47,32 +48,29 @@ class NoiseSchedules(Explorer):
             told = dict(name=first, T=T, options=options[first], zero_snr=zero_snr, times=[t])
             code = listing(noised, "schedule.signal[-1], L_T, x_t[0]", **told)
             alt = f"β_t, ᾱ_t and log SNR of {', '.join(names)}; below, two digits noised by each."
-            frames.append(
-                Frame(
-                    t, changes | marks(schedules, t), numbers, says(schedules, t), warns(schedules), code, alt
-                )
-            )
+            changes, said = changes | marks(schedules, t), says(schedules, t)
+            frames.append(Frame(t, changes, numbers, said, warns(schedules), code, alt))
         return Scene(curves(schedules), axes(T, schedules), frames, digits=3)
 
 
-def noised(name: str, T: int, options: dict, zero_snr: bool, times: list):
+def noised(name: str, T: int, options: dict, zero_snr: bool, times: list[int]) -> Noised:
     """A schedule; its prior term over the training digits; two of them at some times, with one noise."""
     schedule = SCHEDULES[name](T, **options)
     schedule = zero_terminal_snr(schedule) if zero_snr else schedule
     L_T = prior_bits(typical_digit(), schedule)  # bits per dimension
     x0 = digits("train")[0][:2].expand(len(times), 2, 1, 8, 8)  # the same two at every t
     noise = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)).expand_as(x0)
-    x_t = q_sample(x0, times, schedule, noise)  # √ᾱ_t x_0 + √(1 − ᾱ_t) ε
+    x_t = q_sample(x0, torch.tensor(times), schedule, noise)  # √ᾱ_t x_0 + √(1 − ᾱ_t) ε
     return schedule, L_T, x_t
 
 
-def marks(schedules, t: int) -> dict:
+def marks(schedules: Schedules, t: int) -> dict:
     """Where t is on each schedule's curves."""
     x, tables = [t] * len(schedules), list(schedules.values())
     return {f"{name} at t": {"x": x, "y": [getattr(s, name)[t].item() for s in tables]} for name in TABLES}
 
 
-def curves(schedules) -> dict:
+def curves(schedules: Schedules) -> dict:
     """Marks at the slider's t; each schedule's β, ᾱ and log SNR; its digits."""
     traces = {f"{table} at t": dots(COLORS[: len(schedules)], n) for n, table in enumerate(TABLES, 1)}
     for i, (name, schedule) in enumerate(schedules.items()):
@@ -85,7 +83,7 @@ def curves(schedules) -> dict:
     return traces
 
 
-def axes(T, schedules) -> dict:
+def axes(T: int, schedules: Schedules) -> dict:
     """A row of curves over a row of digits."""
     betas, _, log_snrs = ([getattr(s, table) for s in schedules.values()] for table in TABLES)
     up = [axis("", *betas, log=True), dict(range=[-0.05, 1.05]), axis("", *log_snrs, nticks=6, zeroline=True)]
@@ -99,13 +97,13 @@ def axes(T, schedules) -> dict:
     return layout(*rows, height=420, margin=dict(l=48, r=20, t=28, b=12), shapes=shapes)
 
 
-def says(schedules, t: int) -> str:
+def says(schedules: Schedules, t: int) -> str:
     """What to see at t: how much of the picture each schedule has left."""
     shares = [f"{name} keeps {schedule.alpha_bar[t].item():.0%}" for name, schedule in schedules.items()]
     return f"At t = {t} of the data's variance {', '.join(shares)}; the rest of x_t is noise."
 
 
-def warns(schedules) -> str:
+def warns(schedules: Schedules) -> str:
     """A word where too much of the data is left at the end."""
     ends = {name: schedule.signal[-1].item() for name, schedule in schedules.items()}
     loud = [f"{name} (√ᾱ_T = {end:.2g})" for name, end in ends.items() if end > NOT_NOISE]

@@ -1,6 +1,7 @@
 """One step of denoising, three guesses at a digit: a network's, a perfect memory's and a Gaussian's."""
 
 import numpy as np
+from torch import Tensor
 
 from ..drawing import GREY, PALETTE, axis, colored, columns, curve, dots, framed, image, layout, panel
 from ..engine import Choice, Explorer, Frame, Scene, Slider, Toggle, listing
@@ -31,13 +32,13 @@ class OneStep(Explorer):
     seed = Slider(0, 0, 20, label="noise (seed)")
     t = Slider(196, 1, 1000, main=True)
 
-    def scene(self, *, source, index, told, seed):
-        given = dict(split=SPLITS[source], index=index, told=told, seed=seed)
+    def scene(self, *, source: str, index: int, told: bool, seed: int) -> Scene:
+        given: dict = dict(split=SPLITS[source], index=index, told=told, seed=seed)
         times, schedule = positions(), trained("digits").schedule
         x0, x_t, guesses = guesses_at(**given, times=times)
         guesses = dict(zip(GUESSES, guesses, strict=True))
         errors = {who: (guess - x0).square().mean((1, 2, 3)).tolist() for who, guess in guesses.items()}
-        label = digits(SPLITS[source])[1][index].item() if told else None
+        label = int(digits(SPLITS[source])[1][index]) if told else None
         frames = []
         for k, (t, (n, p)) in enumerate(zip(times, likeliest(x_t, label, times), strict=True)):
             row = {"t": t, "SNR": schedule.snr[t].item()}
@@ -70,7 +71,7 @@ def says(row: dict, told: bool, training: bool, itself: bool) -> str:
     return f"By heart has decided for {which}: x_t looks more like that one than like x_0. {best}"
 
 
-def traces(times, x0, errors) -> dict:
+def traces(times: list[int], x0: Tensor, errors: dict[str, list[float]]) -> dict:
     """Five images; the errors over t, with marks at the present one."""
     traces = {name: image(x0[0, 0], n) for n, name in enumerate(("x_t", *GUESSES, "x_0"), 1)}
     for who in GUESSES:
@@ -78,7 +79,7 @@ def traces(times, x0, errors) -> dict:
     return traces | {"t": curve(GREY, 1.5, 6, y=[FLOOR, 1]), "at t": dots(list(COLORS.values()), 6)}
 
 
-def axes(times, told) -> dict:
+def axes(times: list[int], told: bool) -> dict:
     """A row of images over one plot."""
     heads = dict(zip(GUESSES, ("network", "by heart", "Gaussian" if told else "10 Gaussians"), strict=True))
     heads = ["x_t", *(colored(COLORS[who], words) for who, words in heads.items()), "x_0: the truth"]

@@ -18,10 +18,11 @@ SHADES = [[0, "#440154"], [0.5, "#3b528b"], [1, "#21918c"]]
 DRAWN, RUN = PALETTE["vermillion"], PALETTE["sky"]
 ALT = "Left, draws of x_t over their density. Middle, the exact score as arrows, over the number of points"
 ALT += f" behind each place. Right, {N_RUNS} runs from noise"
+Pair = tuple[float, float]
 CLOSE = 0.01  # a run has ended on a point if it is no further away than this
 
 
-def arc(count: int, radius: float, centre, start: float, end: float) -> list[tuple[float, float]]:
+def arc(count: int, radius: float, centre: Pair, start: float, end: float) -> list[Pair]:
     """Points on an arc, both ends among them; angles in turns, counterclockwise, 0 is on the right."""
     angles = 2 * np.pi * np.linspace(start, end, count)
     return [(centre[0] + radius * np.cos(a), centre[1] + radius * np.sin(a)) for a in angles]
@@ -54,8 +55,8 @@ class OwnData(Explorer):
     seed = Slider(0, 0, 20)
     t = Slider(TIMES[20], 0, T, label="t, from noise to data", main=True)
 
-    def scene(self, *, points, std, schedule, sampler, seed):
-        told = dict(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
+    def scene(self, *, points: tuple[Pair, ...], std: float, schedule: str, sampler: str, seed: int) -> Scene:
+        told: dict = dict(points=points, std=std, schedule=schedule, sampler=sampler, seed=seed)
         truth, table, x_t, runs = there_and_back(**told)
         places, frames = len(truth.data.unique(dim=0)), []
         planes = (LIMIT, FIELD), (NEAR, FIELD), (NEAR, ARROWS)
@@ -79,13 +80,13 @@ class OwnData(Explorer):
             changes |= {"score": arrow_lines(tails.numpy(), vectors.numpy()), "x_t": xy(x_t[k])}
             changes |= {"trails": drawing.trails(runs[: k + 1, :N_TRAILS]), "runs": xy(runs[k])}
             changes |= {name: xy(noised.data) for name in ("points", "ends")}
-            said = says(t, std, places, row["points behind an x_t"], (far < CLOSE).sum().item())
+            said = says(t, std, places, row["points behind an x_t"], int((far < CLOSE).sum()))
             code = listing(there_and_back, now, **told)
             frames.append(Frame(t, changes, row, said, code=code, alt=f"{ALT}, at t = {t}."))
         return Scene(traces(places), panels(), frames, digits=3)
 
 
-def shade(z) -> torch.Tensor:
+def shade(z: drawing.Array) -> torch.Tensor:
     """Values in [0, 1] on the grid as colours 0…255: [FIELD, FIELD]."""
     return (255 * torch.as_tensor(z)).reshape(FIELD, FIELD).byte()
 
@@ -97,12 +98,10 @@ def traces(places: int) -> dict:
     # Open circles, to let the runs be seen that end in them
     circles = dict(marker=dict(size=9, color=DRAWN, symbol="circle-open", line=dict(width=1.5)))
     drawn = {"density": square(wide, zmin=0, zmax=255), "x_t": cloud(none, 1, "white", size=3)}
-    drawn["points behind"] = square(
-        near, 2, zmin=0, zmax=255, colorscale=SHADES, showscale=True, colorbar=bar
-    )
-    drawn |= {"score": arrows(none, none, 2, "white"), "points": cloud(none, 2, DRAWN) | circles}
-    drawn |= {"trails": curve(RUN, 1.5, 3), "runs": cloud(none, 3, RUN, size=5)}
-    return drawn | {"ends": cloud(none, 3, DRAWN) | circles}
+    shades = dict(zmin=0, zmax=255, colorscale=SHADES, showscale=True, colorbar=bar)
+    drawn |= {"points behind": square(near, 2, **shades), "score": arrows(none, none, 2, "white")}
+    drawn |= {"points": cloud(none, 2, DRAWN) | circles, "trails": curve(RUN, 1.5, 3)}
+    return drawn | {"runs": cloud(none, 3, RUN, size=5), "ends": cloud(none, 3, DRAWN) | circles}
 
 
 def panels() -> dict:

@@ -15,6 +15,7 @@ CURVES = {  # trace -> its name and color
     "from x_0": ("q(x_s|x_0)", PALETTE["blue"]),
     "to x_t": ("q(x_t|x_s) as a function of x_s, scaled to area 1", PALETTE["orange"]),
 }
+Parts = tuple[Gaussian, float, float, Gaussian]  # q(x_s|x_0), √α and β of q(x_t|x_s), the posterior
 LIMIT = 3.5  # the axis of x_s is [−LIMIT, LIMIT]
 SPREAD = np.linspace(-4, 4, 61)  # where a curve is drawn, in standard deviations from its mean
 FAR = 4  # standard deviations of q(x_t|x_0) beyond which such an x_t practically never happens
@@ -35,42 +36,43 @@ class Posterior(Explorer):
     gap = Slider(10, 1, 50, label="gap t − s")
     t = Slider(50, 1, 100, main=True)
 
-    def scene(self, *, schedule, x0, x_t, gap):
+    def scene(self, *, schedule: str, x0: float, x_t: float, gap: int) -> Scene:
         frames = []
         for t in range(1, 101):
-            told = dict(schedule=schedule, x0=x0, x_t=x_t, t=t, s=max(t - gap, 0))
-            from_x0, keep, add, posterior = factors(**told)
-            row = count(told["s"], from_x0, keep, add, posterior, weights(told))
+            s = max(t - gap, 0)
+            told: dict = dict(schedule=schedule, x0=x0, x_t=x_t, t=t, s=s)
+            parts = factors(**told)
+            row = count(s, parts, weights(schedule, t, s))
             frames.append(
                 Frame(
                     t,
-                    changes=curves(x0, x_t, from_x0, keep, add, posterior),
+                    changes=curves(x0, x_t, parts),
                     numbers=row,
-                    sentence=says(told["s"], x_t, from_x0, keep, add, posterior),
-                    warning=warns(x0, x_t, t, q_marginal(one(x0), t, hundred_steps(schedule))),
+                    sentence=says(s, x_t, parts),
+                    warning=warns(x_t, t, q_marginal(one(x0), t, hundred_steps(schedule))),
                     code=listing(factors, "posterior.mean, posterior.var", **told),
-                    alt=describe(x0, x_t, t, told["s"], row),
+                    alt=describe(x0, x_t, t, s, row),
                 )
             )
         return Scene(traces(x0, x_t), axes(x0, x_t), frames)
 
 
-def factors(schedule: str, x0: float, x_t: float, t: int, s: int):
+def factors(schedule: str, x0: float, x_t: float, t: int, s: int) -> Parts:
     """q(x_s|x_0); √α and β of q(x_t|x_s) = N(√α x_s, β); and the posterior q(x_s|x_t, x_0)."""
     table = hundred_steps(schedule)
-    x0, x_t = torch.tensor([[x0], [x_t]], dtype=torch.float64).split(1)
-    from_x0 = q_marginal(x0, s, table)
+    clean, noisy = torch.tensor([[x0], [x_t]], dtype=torch.float64).split(1)  # [1, 1] each
+    from_x0 = q_marginal(clean, s, table)
     # The last step of the chain that visits 0, s and t only
     visited = [0, s, t] if s else [0, t]
     short = NoiseSchedule(table.signal[visited], table.sigma[visited])
     keep, add = short.alpha[-1].sqrt().item(), short.beta[-1].item()
-    posterior = q_posterior(x0, x_t, t, table, s)
+    posterior = q_posterior(clean, noisy, t, table, s)
     return from_x0, keep, add, posterior
 
 
-def weights(told: dict) -> list[float]:
+def weights(schedule: str, t: int, s: int) -> list[float]:
     """What x_0 and x_t are multiplied by in the posterior's mean."""
-    return [factors(**told | dict(x0=a, x_t=b))[-1].mean.item() for a, b in ((1.0, 0.0), (0.0, 1.0))]
+    return [factors(schedule, a, b, t, s)[-1].mean.item() for a, b in ((1.0, 0.0), (0.0, 1.0))]
 
 
 def one(x: float) -> torch.Tensor:
@@ -78,20 +80,19 @@ def one(x: float) -> torch.Tensor:
     return torch.full((1, 1), x, dtype=torch.float64)
 
 
-def count(s, from_x0, keep, add, posterior, weights) -> dict:
+def count(s: int, parts: Parts, weights: list[float]) -> dict:
     """The numbers; infinite precisions, of a point mass, as ∞."""
-    precisions = {
-        "q(x_s|x_0)": from_x0.var.item(),
-        "q(x_t|x_s)": add / keep**2,
-        "posterior": posterior.var.item(),
-    }
+    from_x0, keep, add, posterior = parts
+    variances = {"q(x_s|x_0)": from_x0.var.item(), "q(x_t|x_s)": add / keep**2}
+    variances["posterior"] = posterior.var.item()
     row = {"s": s, "posterior mean": posterior.mean.item(), "posterior std": posterior.var.sqrt().item()}
     row |= {"weight of x_0": weights[0], "weight of x_t": weights[1]}
-    return row | {f"1/var of {name}": 1 / var if var else "∞" for name, var in precisions.items()}
+    return row | {f"1/var of {name}": 1 / var if var else "∞" for name, var in variances.items()}
 
 
-def curves(x0, x_t, from_x0, keep, add, posterior) -> dict:
-    """What changes: the three densities over one grid, fine where one of them is narrow; y from 0 to their top."""
+def curves(x0: float, x_t: float, parts: Parts) -> dict:
+    """What changes: three densities over one grid, fine where one is narrow; y from 0 to their top."""
+    from_x0, keep, add, posterior = parts
     known = [(q.mean.item(), q.var.sqrt().item()) for q in (from_x0, posterior)]
     near = [mean + std * SPREAD for mean, std in (*known, (x_t / keep, add**0.5 / keep))]
     x = np.unique(np.concatenate([np.linspace(-LIMIT, LIMIT, 71), *near]).clip(-LIMIT, LIMIT))
@@ -103,16 +104,15 @@ def curves(x0, x_t, from_x0, keep, add, posterior) -> dict:
         mass = {"x": [x0, x0], "y": [0, top]}
         drawn = {"posterior": mass | {"line": {"width": 10}}, "from x_0": mass}
     else:
-        both, given = (
-            Gaussian(q.mean.expand_as(grid), q.var).log_prob(grid).exp() for q in (posterior, from_x0)
-        )
+        wide = (Gaussian(q.mean.expand_as(grid), q.var) for q in (posterior, from_x0))
+        both, given = (q.log_prob(grid).exp() for q in wide)
         top = 1.1 * max(y.max().item() for y in (both, given, to_x_t))
         drawn = {"posterior": {"x": x, "y": both}, "from x_0": {"x": x, "y": given}}
-    marks = dict.fromkeys(("mark x_0", "mark x_t"), {"y": [0, top]})
+    marks = {name: {"y": [0, top]} for name in ("mark x_0", "mark x_t")}
     return marks | drawn | {"to x_t": {"x": x, "y": to_x_t}, "layout": {"yaxis": {"range": [0, top]}}}
 
 
-def traces(x0, x_t) -> dict:
+def traces(x0: float, x_t: float) -> dict:
     """The marks at x_0 and x_t; the posterior; then its factors, seen also where they lie on it."""
     marks = {
         "mark x_0": curve(GREY, 1.5, dash="dot", x=[x0, x0]),
@@ -123,17 +123,11 @@ def traces(x0, x_t) -> dict:
     return marks | lines | {"posterior": green}
 
 
-def axes(x0, x_t) -> dict:
+def axes(x0: float, x_t: float) -> dict:
     """The panel, the key above it, and the names of the two marks, side by side even if the marks are one."""
     below = axis("x_s", range=[-LIMIT, LIMIT], dtick=1)
-    only = panel(
-        1,
-        (0, 1),
-        (0, 1),
-        key(dict(CURVES.values())),
-        below,
-        axis("density (scaled anew at each t)", nticks=6),
-    )
+    up = axis("density (scaled anew at each t)", nticks=6)
+    only = panel(1, (0, 1), (0, 1), key(dict(CURVES.values())), below, up)
     only["annotations"][0]["yshift"] = 24
     sides = ("right", "left") if x0 <= x_t else ("left", "right")
     for x, name, side in zip((x0, x_t), ("x_0 (dotted)", "x_t (dashed)"), sides, strict=True):
@@ -141,12 +135,11 @@ def axes(x0, x_t) -> dict:
     return layout(only, height=340, margin=dict(l=56, r=12, t=56, b=40))
 
 
-def says(s: int, x_t, from_x0, keep, add, posterior) -> str:
+def says(s: int, x_t: float, parts: Parts) -> str:
     """What to see: which factor has its way."""
     if s == 0:
-        return (
-            "s = 0: x_s is x_0, which is given. Blue and green are both a point mass there: a vertical line."
-        )
+        return "s = 0: x_s is x_0, which is given. Blue and green are point masses there: a vertical line."
+    from_x0, keep, add, posterior = parts
     mean, var = posterior.mean.item(), posterior.var.item()
     share = var * keep**2 / add
     part = "less than 1%" if share < 0.01 else "more than 99%" if share > 0.99 else f"{share:.0%}"
@@ -155,13 +148,12 @@ def says(s: int, x_t, from_x0, keep, add, posterior) -> str:
         return f"{part}: both have a say. Green is narrower than either, its mean between theirs."
     strong, weak = ("orange", "blue") if share > 0.9 else ("blue", "orange")
     pulled = abs(mean - (x_t / keep if share > 0.9 else from_x0.mean.item())) > 0.5 * var**0.5
-    green = (
-        f"about as wide as {strong}, but pulled towards {weak}" if pulled else f"nearly the same as {strong}"
-    )
+    apart = f"about as wide as {strong}, but pulled towards {weak}"
+    green = apart if pulled else f"nearly the same as {strong}"
     return f"{part}: {strong} is the narrower factor, {weak} says little. Green is {green}."
 
 
-def warns(x0, x_t, t, marginal) -> str:
+def warns(x_t: float, t: int, marginal: Gaussian) -> str:
     """A word where the sliders ask for an x_t that x_0 hardly ever leads to."""
     far = abs(x_t - marginal.mean.item()) / marginal.var.sqrt().item()
     if far <= FAR:
@@ -170,7 +162,7 @@ def warns(x0, x_t, t, marginal) -> str:
     return f"{where}: it hardly ever gets there. The equations hold all the same."
 
 
-def describe(x0, x_t, t, s, row) -> str:
+def describe(x0: float, x_t: float, t: int, s: int, row: dict) -> str:
     """The figure in words."""
     where = f"at {text(row['posterior mean'], 2)} with standard deviation {text(row['posterior std'], 2)}"
     where = where if s else "like the first a vertical line at x_0"

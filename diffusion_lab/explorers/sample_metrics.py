@@ -1,7 +1,7 @@
 """Spoil a set of real digits, more and more, and see which metric notices."""
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from .. import drawing
 from ..drawing import GREY, PALETTE, axis, curve, dots, framed, image, key, note, panel, span, tiles
@@ -34,21 +34,19 @@ class SampleMetrics(Explorer):
     N = Choice(200, SIZES, label="N samples")
     s = Slider(0.2, 0.0, 1.0, step=0.1, label="how much, s", main=True)
 
-    def scene(self, *, how, N):
-        told, bands, frames, verdicts = dict(n=N // 10, how=how, strengths=STRENGTHS), usual(N // 10), [], []
+    def scene(self, *, how: str, N: int) -> Scene:
+        told: dict = dict(n=N // 10, how=how, strengths=STRENGTHS)
+        bands, frames, verdicts = usual(N // 10), [], []
         samples, found = spoilt(**told)
         sheets = [tiles(some(images), 10) for images in samples]
         for k, s in enumerate(STRENGTHS):
             verdict = judge(np.array([*found[k].values()]), *bands)
-            changes = {name: {"x": [s], "y": [value]} for name, value in found[k].items()}
+            changes: dict = {name: {"x": [s], "y": [value]} for name, value in found[k].items()}
             changes["samples"] = {"z": sheets[k]}
-            said, code = (
-                f"{WAYS[how]} {says(s, verdict)}",
-                listing(spoilt, f"samples[{k}], found[{k}]", **told),
-            )
+            said, code = f"{WAYS[how]} {says(s, verdict)}", f"samples[{k}], found[{k}]"
             alt = f"Twenty of the samples at s = {text(s)}. Below, six metrics over s, each with a band of "
             alt += "what is usual for real digits."
-            frames.append(Frame(s, changes, found[k], said, code=code, alt=alt))
+            frames.append(Frame(s, changes, found[k], said, code=listing(spoilt, code, **told), alt=alt))
             verdicts.append(verdict)
         values = {name: [row[name] for row in found] for name in METRICS}
         drawn = traces(sheets[0], values, bands, verdicts)
@@ -66,12 +64,12 @@ def says(s: float, verdicts: list[str]) -> str:
     return " ".join(parts)
 
 
-def some(images) -> torch.Tensor:
+def some(images: Tensor) -> Tensor:
     """Twenty of the samples, at s = 0 two of each class."""
     return images.unflatten(0, (10, -1))[:, :2].transpose(0, 1).flatten(0, 1)
 
 
-def traces(sheet, values: dict, bands, verdicts: list[list[str]]) -> dict:
+def traces(sheet: np.ndarray, values: dict, bands: tuple, verdicts: list[list[str]]) -> dict:
     """The samples; of each metric its band, the values over s, colored by verdict, and the present one."""
     drawn = {"samples": image(sheet, 1)}
     ring = dict(symbol="circle-open", size=15, color=GREY, line=dict(width=2.5))
@@ -86,7 +84,7 @@ def traces(sheet, values: dict, bands, verdicts: list[list[str]]) -> dict:
     return drawn
 
 
-def panels(sheet, values: dict, bands) -> dict:
+def panels(sheet: np.ndarray, values: dict, bands: tuple) -> dict:
     """The samples, the key, and the six metrics in two rows."""
     drawn = [panel(1, (0.1, 0.9), (0.78, 1), "some of the samples", **framed(1, *sheet.shape))]
     names = {words: color for color, words in VERDICTS.values()}

@@ -1,5 +1,7 @@
 """Sampler race: how close three samplers come, for every number of calls of the denoiser."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -32,7 +34,7 @@ class SamplerRace(Explorer):
     spacing = Choice("log_snr", list(SPACINGS))
     calls = Slider(10, 3, 160, main=True)
 
-    def scene(self, *, source, spacing):
+    def scene(self, *, source: str, spacing: str) -> Scene:
         return scene_of_digits(spacing) if source == "digits" else scene_of_points(source, spacing)
 
 
@@ -60,7 +62,7 @@ def scene_of_points(source: str, spacing: str) -> Scene:
 
 def says(calls: int, errors: dict[str, float]) -> str:
     """Who leads, and what more calls do."""
-    best, worst = min(errors, key=errors.get), max(errors, key=errors.get)
+    best, *_, worst = sorted(errors, key=lambda name: errors[name])
     times = f"{errors[worst] / errors[best]:.3g} times as close as {worst}"
     said = f"With {calls} calls {best} is closest, {times}."
     if errors["Heun"] > errors["DDIM"]:
@@ -116,7 +118,7 @@ def scene_of_digits(spacing: str) -> Scene:
     curves = {sampler: [far[sampler] for _, far in raced.values()] for sampler in NAMES}
     frames = []
     for calls, (digits, far) in raced.items():
-        best = min(far, key=far.get)
+        best = min(far, key=lambda sampler: far[sampler])
         times = text(far[best] / long, 3)
         said = f"With {calls} calls {NAMES[best]} is closest: {times} times the Fréchet distance"
         frames.append(
@@ -160,7 +162,7 @@ def rows_axes(sheet: np.ndarray, curves: dict, long: float) -> dict:
 
 
 # ------------------------------------------------------------------------------------- both
-def beads(sampler: str, n: int, size: float, **more) -> dict:
+def beads(sampler: str, n: int, size: float, **more: Any) -> dict:
     """A sampler's line with a mark at every number of calls; dashed if it draws noise."""
     dash = "dash" if sampler in race.DRAWING else "solid"
     return draw.curve(COLORS[sampler], 2, n, dash, mode="lines+markers", marker=dict(size=size), **more)

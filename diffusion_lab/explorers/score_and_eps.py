@@ -4,7 +4,7 @@ import numpy as np
 
 from ..drawing import PALETTE, arrow_lines, arrows, axis, curve, dots, grid, key, layout, panel, plane, square
 from ..engine import Choice, Explorer, Frame, Scene, Slider, listing
-from ..experiments.fields import ARROWS, EMPTY, FIELD, LIMIT, TIMES, compared, everything
+from ..experiments.fields import ARROWS, EMPTY, FIELD, LIMIT, TIMES, Field, compared, everything
 
 VIEWS = {"score": "score ∇ log q_t", "eps": "ε̂", "v": "v̂", "x0": "x̂_0"}
 COLORS = dict(zip(VIEWS, (PALETTE[c] for c in ("vermillion", "blue", "green", "purple")), strict=True))
@@ -32,7 +32,7 @@ class ScoreAndEps(Explorer):
     shown_by = Choice("exact", ["exact", "learned", "learned − exact"], label="denoiser")
     t = Slider(300, 1, 1000, main=True)
 
-    def scene(self, *, view, shown_by):
+    def scene(self, *, view: str, shown_by: str) -> Scene:
         (_, tails), frames = grid(LIMIT, ARROWS), []
         says = ERROR_SAYS if shown_by == "learned − exact" else SAYS[view]
         alt = f"Left, {view} as arrows over the density of x_t. Middle, its error. Right, sizes over t."
@@ -42,7 +42,7 @@ class ScoreAndEps(Explorer):
             changes["arrows"] = arrow_lines(tails, vectors(now, shown_by, tails if view == "x0" else 0))
             # Like the arrows, scaled at each t to be seen: the numbers tell the size
             changes |= {"error": {"z": now.error / now.brightest}, "now": {"x": [t], "y": now.sizes[:1]}}
-            numbers = {f"rms {name}": fields[each].sizes[0] for each, name in VIEWS.items()}
+            numbers: dict = {f"rms {name}": fields[each].sizes[0] for each, name in VIEWS.items()}
             numbers["error where it is brightest"] = now.brightest
             numbers["error where there is data"] = now.error_in_data
             numbers["error where there is none"] = now.error_outside or "no such place"
@@ -51,7 +51,7 @@ class ScoreAndEps(Explorer):
         return Scene(traces(view), panels(view, shown_by), frames, digits=2)
 
 
-def vectors(now, shown_by: str, start) -> np.ndarray:
+def vectors(now: Field, shown_by: str, start: np.ndarray | float) -> np.ndarray:
     """The arrows of a field, scaled to one size: [ARROWS², 2]. To a place, x̂_0, they lead from `start`."""
     learned, exact = now.learned.numpy(), now.exact.numpy()
     drawn = (exact if shown_by == "exact" else learned) - start

@@ -4,6 +4,7 @@ import functools
 import math
 
 import numpy as np
+from torch import Tensor
 
 from .. import drawing as draw
 from ..drawing import GREY, PALETTE, axis, curve, key, panel
@@ -38,7 +39,7 @@ class SdeAndOde(Explorer):
     seed = Slider(0, 0, 20)
     u = Slider(0.4, 0.0, 1.0, step=0.025, label="u, from noise to data", main=True)
 
-    def scene(self, *, name, steps, rank, seed):
+    def scene(self, *, name: str, steps: int, rank: int, seed: int) -> Scene:
         times = range(T, -1, -T // min(steps, T))  # at the frames
         states, green = by_sde(name, steps, rank, seed), green_path(name, rank)
         paths = np.stack([states[t / T][:N_PATHS, 0] / marginal(name, t)[1] for t in times])
@@ -67,7 +68,7 @@ def code(name: str, steps: int, rank: int, seed: int, u: float) -> str:
     return orange if u == 1 else f"{orange}\n\n{listing(sde_flow.by_ode, name=name, rank=rank, u=u)}"
 
 
-def count(name: str, t: int, crowd, green: Path) -> dict:
+def count(name: str, t: int, crowd: Tensor, green: Path) -> dict:
     """The numbers at u = t/T, where `crowd` [N, 1] is what the SDE has made of all starts."""
     signal, sigma = SDES[name].marginal(t / T)
     variance, distance = sde_flow.spread(marginal(name, t)[0], crowd)
@@ -87,7 +88,7 @@ def density(name: str, t: int) -> np.ndarray:
     return (q.log_prob(sde_flow.column(ROWS * unit)).exp() * unit).numpy()
 
 
-def crowds(name: str, t: int, crowd) -> dict:
+def crowds(name: str, t: int, crowd: Tensor) -> dict:
     """What changes beside the paths: the exact density, and two histograms as the steps of a line."""
     states = sde_flow.histogram(crowd / marginal(name, t)[1]), flow(name).heights[T - t]
     sde, ode = ({"x": np.repeat(heights, 2)} for heights in states)
@@ -122,10 +123,8 @@ def again(times: np.ndarray, count: int) -> np.ndarray:
 def traces(name: str, times: range, green: Path) -> dict:
     """The density (grey), the SDE (orange), the ODE (blue) and one of its paths (green), in three panels."""
     z = np.stack([density(name, t) for t in range(T, -1, -1)], 1)
-    edges, filled = (
-        np.repeat(sde_flow.EDGES, 2)[1:-1],
-        dict(fill="tozerox", fillcolor="rgba(128, 128, 128, 0.4)"),
-    )
+    edges = np.repeat(sde_flow.EDGES, 2)[1:-1]
+    filled = dict(fill="tozerox", fillcolor="rgba(128, 128, 128, 0.4)")
     ends = dict(size=7, color=[SDE_COLOR] * N_PATHS + [GREEN])
     return {
         "heat": draw.square(ROWS, x=U, z=z, colorscale=SHADE, zmin=0, zmax=0.8),

@@ -1,13 +1,19 @@
 """Loss per t and training replay: a training run to scrub through, from the untrained network to the last."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from torch import Tensor
 
 from .. import drawing, replay
 from ..data import toy_mixture
 from ..drawing import GREY, PALETTE, arrow_lines, arrows, axis, curve, density, key, panel, plane, square
 from ..engine import STATE, Choice, Explorer, Frame, Scene, Slider, Source, listing
-from ..experiments.replayed import between_classes, errors_of_score, has_classes, in_blocks, recorded
+from ..experiments.replayed import between_classes, errors_of_score, has_classes, in_blocks, known, recorded
 
+# Traces, panels, what changes with k (traces, numbers, sentence, code), and more of the layout
+Half = tuple[dict, list[dict], Callable[[int], tuple[dict, dict, str, str]], dict]
 TIMES = range(75, 1000, 150)  # those of the score, where T = 1000
 NETWORK, BEST = PALETTE["blue"], PALETTE["vermillion"]
 VIEWS = {"eps": "ε", "x0": "x_0", "v": "v"}
@@ -35,7 +41,7 @@ class TrainingReplay(Explorer):
     t = Choice(225, TIMES, label="t of the score (mixture)")
     step = Slider(0, 0, 1_000_000, label="training steps", main=True)
 
-    def __init__(self, run: replay.Recording | None = None, **values):
+    def __init__(self, run: replay.Recording | None = None, **values: Any) -> None:
         if run is not None:
             if not isinstance(run, replay.Recording):
                 raise ValueError(f"run must be a Recording, as recorder.recording() gives; got {run!r}")
@@ -43,17 +49,14 @@ class TrainingReplay(Explorer):
         self._run = run
         super().__init__(**values)
 
-    def scene(self, *, source, t):
+    def scene(self, *, source: str, t: int) -> Scene:
         run, made = self._run, Source("recorder.recording()")
-        if source != "this run":
+        if run is None or source != "this run":
             run, made = recorded(source), Source(f'replay.load("{source}")')
-        t = run.times[replay.SCORED][TIMES.index(t)].item()
+        t = int(run.times[replay.SCORED][TIMES.index(t)])
         above, panels, at, more = draw_images(run, made) if run.floor is None else draw_points(run, made, t)
-        alt = (
-            "Samples, in two rows of images."
-            if run.floor is None
-            else "The exact score, the learned one, samples."
-        )
+        alt = "The exact score, the learned one, samples."
+        alt = "Samples, in two rows of images." if run.floor is None else alt
         frames, alt = [], f"{alt} Below, the network's loss over t, and over the training steps."
         for k, step in enumerate(run.steps.tolist()):
             changes, numbers, said, code = at(k)
@@ -64,7 +67,7 @@ class TrainingReplay(Explorer):
         drawn = above | losses(run, len(panels), t)
         return Scene(drawn, drawing.layout(*panels, *loss_panels(run, len(panels)), **more), frames, digits=3)
 
-    def _repr_mimebundle_(self, **kwargs):
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         if self.source == "this run":
             data.pop(STATE, None)  # nobody else has this run, to draw it again
@@ -72,18 +75,18 @@ class TrainingReplay(Explorer):
 
 
 # --- a run on the mixture
-def draw_points(run: replay.Recording, made, t: int):
+def draw_points(run: replay.Recording, made: Source, t: int) -> Half:
     """The exact score at t, the learned one, samples: (traces, panels, what changes with k, layout)."""
-    schedule, mixture, tails = run.recipe.make_schedule(), toy_mixture(), replay.PLANE.numpy()
-    noised, j = mixture.noised(t, schedule), run.times[replay.SCORED].tolist().index(t)
+    (floor, error, score), mixture, tails = known(run), toy_mixture(), replay.PLANE.numpy()
+    noised, j = mixture.noised(t, run.recipe.make_schedule()), run.times[replay.SCORED].tolist().index(t)
     exact, (size, errors) = noised.score(replay.PLANE).numpy(), errors_of_score(run, t)
     scale = 0.13 / np.sqrt((exact**2).mean())  # the same at each step: the learned arrows grow to the exact
 
-    def at(k: int):
-        learned = scale * run.score[k, j].numpy()
+    def at(k: int) -> tuple[dict, dict, str, str]:
+        learned = scale * score[k, j].numpy()
         changes = {"learned score": arrow_lines(tails, learned), "samples": drawing.xy(run.samples[k])}
-        numbers = {"loss of the exact denoiser": run.floor.mean().item()}
-        numbers |= {"still to learn": run.error[k].mean().item(), "rms exact score": size}
+        numbers = {"loss of the exact denoiser": floor.mean().item()}
+        numbers |= {"still to learn": error[k].mean().item(), "rms exact score": size}
         numbers["rms error of the score"] = errors[k].item()
         then = f"run.loss[{k}], run.floor, run.samples[{k}], size, error[{k}]"
         code = listing(errors_of_score, then, run=made, t=t)
@@ -108,8 +111,9 @@ def says_of_points(run: replay.Recording, k: int) -> str:
         said = f"Untrained, the network says {VIEWS[run.recipe.predicts]} = 0, whatever it sees"
         right = ", which would be right for data from N(0, I): the score −x, the samples just noise."
         return said + (right if run.recipe.predicts == "v" else ".")
-    left, low = run.error[k], 0.3 * run.recipe.T
-    if left.mean() < 0.02 * run.floor.mean():
+    (floor, error, _), low = known(run), 0.3 * run.recipe.T
+    left = error[k]
+    if left.mean() < 0.02 * floor.mean():
         return "No denoiser can do much better: the loss does not go to 0, since x_t does not tell x_0."
     share = (left[run.times <= low].sum() / left.sum()).item()
     said = f"{share:.0%} of what is still to learn lies at t ≤ {low:g}"
@@ -117,12 +121,12 @@ def says_of_points(run: replay.Recording, k: int) -> str:
 
 
 # --- a run on images
-def draw_images(run: replay.Recording, made):
+def draw_images(run: replay.Recording, made: Source) -> Half:
     """A sheet of samples: (traces, panels, what changes with k, layout)."""
     sheets = [drawing.tiles(images, len(images) // 2) for images in run.samples]
     apart = between_classes(run) if has_classes(run) else None
 
-    def at(k: int):
+    def at(k: int) -> tuple[dict, dict, str, str]:
         numbers = {f"loss at t = {run.times[i]}": run.loss[k, i].item() for i in (0, 9, 19)}
         then = f"run.loss[{k}], run.samples[{k}]"
         if apart is not None:
@@ -136,7 +140,7 @@ def draw_images(run: replay.Recording, made):
     return {"samples": drawing.image(sheets[0], 1)}, [top], at, dict(height=440, shapes=[drawing.behind()])
 
 
-def says_of_images(run: replay.Recording, k: int, apart) -> str:
+def says_of_images(run: replay.Recording, k: int, apart: Tensor | None) -> str:
     """What to see at checkpoint k."""
     if k == 0:
         view = VIEWS[run.recipe.predicts]
