@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _train(options) -> int:
+def _train(options: argparse.Namespace) -> int:
     if [options.name is not None, options.all, options.recipe is not None].count(True) != 1:
         raise ValueError(f"give one of NAME ({', '.join(pretrained.recipes())}), --all or --recipe FILE")
     check_device(options.device)  # before any data is loaded
@@ -112,7 +112,7 @@ def _train(options) -> int:
     return 0
 
 
-def _sample(options) -> int:
+def _sample(options: argparse.Namespace) -> int:
     denoiser = pretrained.load(options.name, options.folder)
     out = Path(options.out or f"{options.name}.png")
     if out.suffix not in (".png", ".npy"):
@@ -137,8 +137,8 @@ def _sample(options) -> int:
     return 0
 
 
-def _export(options) -> int:
-    from . import export  # here, for it needs what the other commands do without
+def _export(options: argparse.Namespace) -> int:
+    from . import export  # noqa: PLC0415 - it needs what the other commands do without
 
     site = export.export(options.site, options.notebooks or export.NOTEBOOKS)
     size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
@@ -149,11 +149,11 @@ def _export(options) -> int:
 def _write(x: torch.Tensor, out: Path) -> None:
     """Images [N, C, S, S] as a grid of squares, points [N, 2] as a scatter plot; or anything as numbers."""
     if out.suffix == ".npy":
-        import numpy as np
+        import numpy as np  # noqa: PLC0415 - as above
 
         np.save(out, x.numpy())
     elif x.ndim == 4:
-        from PIL import Image
+        from PIL import Image  # noqa: PLC0415 - as above
 
         N, C, S, _ = x.shape
         columns = math.ceil(math.sqrt(N))
@@ -166,7 +166,7 @@ def _write(x: torch.Tensor, out: Path) -> None:
         scale = max(1, 64 // S)  # 8×8 pixels are too small to see
         image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(out)
     else:
-        from matplotlib.figure import Figure  # not pyplot: there is no window to manage
+        from matplotlib.figure import Figure  # noqa: PLC0415 - as above; no window to manage
 
         figure = Figure(figsize=(5, 5))
         axes = figure.add_subplot(aspect="equal", xlim=(-1.2, 1.2), ylim=(-1.2, 1.2))

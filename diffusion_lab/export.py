@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 try:
     import nbformat
+    from nbformat import NotebookNode
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace
 
@@ -35,7 +36,7 @@ NOTEBOOKS = PACKAGE.parent / "notebooks"
 LIST = "files.txt"  # in every site: the files that make it, so that no other is ever deleted
 
 
-def export(site, notebooks=NOTEBOOKS) -> Path:
+def export(site: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS) -> Path:
     """Write the notebooks in the folder `notebooks` as pages into a new folder `site`; returns that.
 
     It may exist if it is empty or holds an earlier export, which is then replaced: all at once, when the new
@@ -145,7 +146,7 @@ def index(notebooks: dict) -> str:
     return "\n\n".join(text)
 
 
-def prepared(notebook, stem: str, taught: list[str], bar):
+def prepared(notebook: NotebookNode, stem: str, taught: list[str], bar: tqdm) -> NotebookNode:
     """A notebook as MyST-NB takes it: explorers as HTML, words for pictures, links to modules."""
     notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}  # even if it says none
     section = ""
@@ -168,7 +169,7 @@ def prepared(notebook, stem: str, taught: list[str], bar):
     return notebook
 
 
-def explorer_outputs(notebook) -> list:
+def explorer_outputs(notebook: NotebookNode) -> list:
     """The data of each output of `notebook` that is an explorer."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
     return [output.data for output in outputs if STATE in output.get("data", {})]
@@ -188,7 +189,7 @@ def modules() -> dict[str, str]:
     return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path.as_posix() for path in paths}
 
 
-def used(notebook) -> list[str]:
+def used(notebook: NotebookNode) -> list[str]:
     """The modules of the package whose names a notebook imports, or of whose files it speaks."""
     text = "\n".join(cell.source for cell in notebook.cells)
     found = {module for module, path in modules().items() if path in text}

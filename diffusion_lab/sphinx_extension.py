@@ -53,7 +53,7 @@ MENDED = {
 }
 
 
-def setup(app) -> None:
+def setup(app: Sphinx) -> None:
     """What Sphinx calls: this module is one of its extensions."""
     app.add_html_math_renderer("mathml", (maths, None), (maths, None))
     app.connect("doctree-read", look_at_pictures, priority=400)  # before Sphinx does
@@ -65,7 +65,7 @@ def slug(heading: str) -> str:
     return re.sub(r"\s+", "-", heading.strip())
 
 
-def maths(translator, node) -> None:
+def maths(translator: Any, node: nodes.Node) -> None:
     """An equation as MathML."""
     latex, display = node.astext().strip(), isinstance(node, nodes.math_block)
     try:
@@ -76,7 +76,7 @@ def maths(translator, node) -> None:
     raise nodes.SkipNode
 
 
-def look_at_pictures(app, doctree) -> None:
+def look_at_pictures(_app: Sphinx, doctree: nodes.document) -> None:
     """Names of pictures as those of files; a warning of pictures that the network would have to bring."""
     for image in doctree.findall(nodes.image):
         image["uri"] = unquote(image["uri"])
@@ -84,7 +84,7 @@ def look_at_pictures(app, doctree) -> None:
             WARNINGS.warning("a picture must lie beside the notebooks; got %r", image["uri"], location=image)
 
 
-def add_scripts(app, page, template, context, doctree) -> None:
+def add_scripts(app: Sphinx, _page: str, _template: str, context: dict, _doctree: Any) -> None:
     """The scripts that explorers need, to the pages that have any."""
     if '<div class="diffusion-lab">' in context.get("body", ""):
         for name in ("plotly.js", "explorer.js"):

@@ -182,7 +182,11 @@ def test_docstrings_are_restructuredtext(path):
 def test_files_are_short():
     """Every module is read in one sitting."""
     files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js"), *PACKAGE.rglob("*.css")]
-    long = {p.relative_to(ROOT): n for p in files if (n := len(p.read_text(encoding="utf-8").splitlines())) > LIMIT_FILE}
+    long = {
+        p.relative_to(ROOT): n
+        for p in files
+        if (n := len(p.read_text(encoding="utf-8").splitlines())) > LIMIT_FILE
+    }
     assert not long, long
 
 

@@ -64,7 +64,9 @@ def test_numbers_are_those_of_q_posterior(**controls):
     assert mean == pytest.approx(found.mean.item(), rel=1e-9, abs=1e-12)
     if s:
         assert numbers["1/var of posterior"] == pytest.approx(1 / found.var.item(), rel=1e-12)
-        assert sum(numbers[name] for name in FACTORS) == pytest.approx(numbers["1/var of posterior"], rel=1e-9)
+        assert sum(numbers[name] for name in FACTORS) == pytest.approx(
+            numbers["1/var of posterior"], rel=1e-9
+        )
 
 
 @settings(max_examples=15)

@@ -63,7 +63,7 @@ def names_in(code: str) -> frozenset[str]:
 
 @functools.cache
 def imports_of(own: str, names: frozenset[str]) -> list[str]:
-    """The import statements that give those of `names` which the module `own` knows, sorted as in its head."""
+    """The import statements that give those of `names` which the module `own` knows, in order."""
     lines, groups = set(), dict[str, list[str]]()
     origins = {name: (own, name) for name in vars(sys.modules[own])}  # what it defines itself
     for node in ast.parse(inspect.getsource(sys.modules[own])).body:
