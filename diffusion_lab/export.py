@@ -16,12 +16,12 @@ from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 from tqdm import tqdm
 
 try:
     import nbformat
-    from nbformat import NotebookNode
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace
 
@@ -146,7 +146,7 @@ def index(notebooks: dict) -> str:
     return "\n\n".join(text)
 
 
-def prepared(notebook: NotebookNode, stem: str, taught: list[str], bar: tqdm) -> NotebookNode:
+def prepared(notebook: Any, stem: str, taught: list[str], bar: tqdm) -> Any:
     """A notebook as MyST-NB takes it: explorers as HTML, words for pictures, links to modules."""
     notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}  # even if it says none
     section = ""
@@ -169,7 +169,7 @@ def prepared(notebook: NotebookNode, stem: str, taught: list[str], bar: tqdm) ->
     return notebook
 
 
-def explorer_outputs(notebook: NotebookNode) -> list:
+def explorer_outputs(notebook: Any) -> list:
     """The data of each output of `notebook` that is an explorer."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
     return [output.data for output in outputs if STATE in output.get("data", {})]
@@ -189,7 +189,7 @@ def modules() -> dict[str, str]:
     return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path.as_posix() for path in paths}
 
 
-def used(notebook: NotebookNode) -> list[str]:
+def used(notebook: Any) -> list[str]:
     """The modules of the package whose names a notebook imports, or of whose files it speaks."""
     text = "\n".join(cell.source for cell in notebook.cells)
     found = {module for module, path in modules().items() if path in text}

@@ -3,6 +3,7 @@
 import logging
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import ziamath  # for its font; nothing else of it is needed
@@ -10,6 +11,7 @@ from docutils import nodes
 from fontTools.subset import Subsetter
 from fontTools.ttLib import TTFont
 from math_core import LatexError, LatexToMathML
+from sphinx.application import Sphinx
 from sphinx.util.logging import getLogger
 
 PACKAGE = Path(__file__).parent
@@ -84,7 +86,7 @@ def look_at_pictures(_app: Sphinx, doctree: nodes.document) -> None:
             WARNINGS.warning("a picture must lie beside the notebooks; got %r", image["uri"], location=image)
 
 
-def add_scripts(app: Sphinx, _page: str, _template: str, context: dict, _doctree: Any) -> None:
+def add_scripts(app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
     """The scripts that explorers need, to the pages that have any."""
     if '<div class="diffusion-lab">' in context.get("body", ""):
         for name in ("plotly.js", "explorer.js"):

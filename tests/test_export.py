@@ -16,14 +16,14 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import numpy as np
 import pytest
+from diffusion_lab.explorers.core import STATE, Choice, Explorer, Scene, Slider
+from diffusion_lab.explorers.packing import LEVELS
 from docutils.core import publish_parts
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from unpacking import scenes_of, whole
 
 from diffusion_lab import explorers
 from diffusion_lab import export as pages
-from diffusion_lab.explorers.core import STATE, Choice, Explorer, Scene, Slider
-from diffusion_lab.explorers.packing import LEVELS
 from diffusion_lab.export import NOTEBOOKS, export
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="

@@ -1,8 +1,8 @@
 """The ground the package stands on: light imports, layers, size, documentation, and one lock that fits."""
 
 import ast
-import json
 import io
+import json
 import re
 import subprocess
 import sys

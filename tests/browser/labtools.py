@@ -173,7 +173,7 @@ def numbers(root: Locator) -> dict[str, str]:
 
 
 def words(root: Locator, role: str) -> str:
-    """What is said in `sentence`, `warning`, `error` or `code`: sub- and superscripts as Python writes them."""
+    """What is said in `sentence`, `warning`, `error` or `code`; sub- and superscripts as in Python."""
     return root.locator(f"[data-role={role}]").evaluate(PLAIN)
 
 

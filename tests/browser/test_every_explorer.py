@@ -31,6 +31,7 @@ from labtools import (
 )
 from playwright.sync_api import expect
 
+from diffusion_lab.experiments.bound import SCALED, UNSCALED
 from diffusion_lab.explorers import (
     ChainAndJump,
     Denoising,
@@ -47,8 +48,6 @@ from diffusion_lab.explorers import (
     SdeAndOde,
     TrainingReplay,
 )
-
-from diffusion_lab.experiments.bound import SCALED, UNSCALED
 
 pytestmark = pytest.mark.browser
 

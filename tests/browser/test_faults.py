@@ -185,7 +185,7 @@ OVERLAPS = """node => {
 
 def test_no_words_lie_on_others(alone):
     """At both ends of the main slider and where the explorer opens."""
-    page, root = alone
+    _, root = alone
     settled(root)
     assert root.evaluate(OVERLAPS) == []
     main = root.locator(".main input[type=range]")

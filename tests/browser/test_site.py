@@ -6,6 +6,7 @@ import nbformat
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from diffusion_lab.explorers.packing import LEVELS
 from labtools import control, drawing, explorer, fresh_page, number_box, settled
 from nbtools import NOTEBOOKS
 from playwright.sync_api import expect
@@ -14,7 +15,6 @@ from test_every_explorer import assert_shows as assert_says
 from test_export import dead_links
 
 from diffusion_lab import explorers
-from diffusion_lab.explorers.packing import LEVELS
 from diffusion_lab.export import explorer_outputs, modules
 
 pytestmark = pytest.mark.browser
