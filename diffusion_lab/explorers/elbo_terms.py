@@ -142,6 +142,6 @@ def describe(now: Bound, t: int, source: str, denoiser: str) -> str:
     who = EXACT[source] if denoiser == "exact" else "network"
     return (
         f"Bars: what each step costs in bits per dimension ({who}), t = {t} marked, and what L_(simple) "
-        f"would make of the same sum. L_0 = {text(now.terms[1], 3)} and L_T = {text(now.prior, 3)} have no bar. "
-        "Below: the weight w_t and the error it multiplies, over t."
+        f"would make of the same sum. L_0 = {text(now.terms[1], 3)} and L_T = {text(now.prior, 3)} have no "
+        "bar. Below: the weight w_t and the error it multiplies, over t."
     )

@@ -6,15 +6,16 @@ import nbformat
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from diffusion_lab.explorers.packing import LEVELS
 from labtools import control, drawing, explorer, fresh_page, number_box, settled
 from nbtools import NOTEBOOKS
 from playwright.sync_api import expect
-from test_every_explorer import CONTRASTS, drawn, main_of, values
+from test_every_explorer import CONTRASTS, drawn, values
 from test_every_explorer import assert_shows as assert_says
 from test_export import dead_links
 
 from diffusion_lab import explorers
+from diffusion_lab.engine import Explorer
+from diffusion_lab.engine.packing import LEVELS
 from diffusion_lab.export import explorer_outputs, modules
 
 pytestmark = pytest.mark.browser
@@ -196,27 +197,29 @@ def assert_shows(root, cls, state):
     """The page says what Python says of these control values, and has drawn what Python would draw."""
     assert values(root, cls) == state
     scene, k = assert_says(root, cls, state)
-    for i, patch in scene.at("frames", k).items():
-        for key, array in patch.items() if i != "layout" else ():
+    for i, name in enumerate(scene.traces):
+        for key, array in scene.frames[k].changes.get(name, {}).items():
             if key not in "xyz" or not hasattr(array, "shape"):
                 continue
-            there = root.locator(".plot").evaluate(DRAWN, [int(i), key])
+            there = root.locator(".plot").evaluate(DRAWN, [i, key])
             if there is None:
                 continue
             array = np.asarray(array, float).ravel()
             largest = np.abs(array[np.isfinite(array)]).max(initial=0)
             atol = 0.51 * largest / LEVELS + 1e-6 * largest
-            np.testing.assert_allclose(np.array(there, float), array, rtol=0, atol=atol, err_msg=f"{i} {key}")
+            np.testing.assert_allclose(
+                np.array(there, float), array, rtol=0, atol=atol, err_msg=f"{name} {key}"
+            )
 
 
 def test_every_explorer_moves(opened):
     stem, page = opened
     for nth, stored in enumerate(STATES.get(stem, [])):
         root = explorer(page, nth)
-        state = explorers.core.Explorer.stored(stored, explorers)
+        state = Explorer.stored(stored, explorers)
         cls = type(state)
         state = {name: getattr(state, name) for name in cls.controls}
-        main = main_of(cls)
+        main = cls.main
         assert_shows(root, cls, state)
         assert main not in cls.portable and cls.portable
 
