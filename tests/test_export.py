@@ -429,6 +429,17 @@ def test_every_explorer_travels(name):
     """What sleeps on a page without a kernel is a number to slide or a detail; no page gets too heavy."""
     cls = getattr(explorers, name)
     assert cls.portable and set(cls.portable) < set(cls.controls)
-    named = ("source", "schedule", "name", "view", "label", "sampler", "denoiser", "first", "second", "third")
+    named = (
+        "source",
+        "schedule",
+        "process",
+        "view",
+        "label",
+        "sampler",
+        "denoiser",
+        "first",
+        "second",
+        "third",
+    )
     assert {control for control in cls.controls if control in named} <= set(cls.portable)
     assert pages.count_scenes({"explorer": name}) <= 100

@@ -77,7 +77,7 @@ def test_all_sdes_have_one_ode_but_for_the_speed_along_it():
 @pytest.mark.parametrize("u", [1.0, 0.6, 0.2, 0.0])
 @pytest.mark.parametrize(("name", "steps"), [("vp", 40), ("sub-vp", 10), ("ve", 20), ("straight", 200)])
 def test_code_makes_what_is_on_the_screen(name, steps, u):
-    explorer = SdeAndOde(name=name, steps=steps, rank=33, seed=2, u=u)
+    explorer = SdeAndOde(process=name, steps=steps, rank=33, seed=2, u=u)
     assert explorer.u == u
     found, row = run_code(explorer), explorer.frame.numbers
     signal, sigma, means, stds = at(name, u)
@@ -104,7 +104,7 @@ def test_code_makes_what_is_on_the_screen(name, steps, u):
 
 @pytest.mark.parametrize("name", ["vp", "ve"])
 def test_drawn_are_the_density_and_shares_of_the_crowd(name):
-    explorer = SdeAndOde(name=name)
+    explorer = SdeAndOde(process=name)
     rows = np.asarray(explorer.shown.traces["density"]["y"])
     for u in (1.0, 0.5, 0.1, 0.0):
         explorer.u = u
@@ -129,7 +129,7 @@ def test_drawn_are_the_density_and_shares_of_the_crowd(name):
 @each_sde
 def test_few_steps_spoil_the_sde_and_many_do_not(name):
     for steps in STEPS:
-        explorer = SdeAndOde(name=name, steps=steps, u=0.0)
+        explorer = SdeAndOde(process=name, steps=steps, u=0.0)
         row = explorer.frame.numbers
         assert bool(explorer.frame.warning) == (row["SDE: KS distance"] > 1.63 / 2000**0.5)
         assert row["ODE: KS distance"] < 2e-3 and shipped(f"ode.{name}")["variance"].numpy() == pytest.approx(
@@ -151,11 +151,11 @@ def test_frames_are_the_steps_and_200_of_them_every_fifth():
 
 
 def test_the_straight_sde_starts_where_it_is_finite():
-    explorer = SdeAndOde(name="straight", u=1.0)
+    explorer = SdeAndOde(process="straight", u=1.0)
     assert "starts at 0.99, since at 1 it is infinite" in explorer.describe()
     with pytest.raises(ValueError, match="infinite"):
         sde.straight().diffusion(1)
-    explorer.name = "vp"
+    explorer.process = "vp"
     assert "infinite" not in explorer.describe()
 
 

@@ -15,19 +15,6 @@ from .score_and_eps import ScoreAndEps
 from .sde_and_ode import SdeAndOde
 from .training_replay import TrainingReplay
 
-__all__ = [
-    "ChainAndJump",
-    "Denoising",
-    "ElboTerms",
-    "ElboTotals",
-    "Guidance",
-    "NoiseSchedules",
-    "OneStep",
-    "OwnData",
-    "Posterior",
-    "SampleMetrics",
-    "SamplerRace",
-    "ScoreAndEps",
-    "SdeAndOde",
-    "TrainingReplay",
-]
+__all__ = ["ChainAndJump", "Denoising", "ElboTerms", "ElboTotals", "Guidance"]
+__all__ += ["NoiseSchedules", "OneStep", "OwnData", "Posterior", "SampleMetrics"]
+__all__ += ["SamplerRace", "ScoreAndEps", "SdeAndOde", "TrainingReplay"]

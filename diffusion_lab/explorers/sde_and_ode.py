@@ -32,33 +32,33 @@ class SdeAndOde(Explorer):
     """
 
     title = "SDE and ODE: two ways through one density"
-    portable = ("name", "steps")
-    name = Choice("vp", list(SDES), label="SDE")
+    portable = ("process", "steps")
+    process = Choice("vp", list(SDES), label="SDE")
     steps = Choice(40, STEPS, label="steps of the SDE")
     rank = Slider(40, 1, 99, label="percentile")
     seed = Slider(0, 0, 20)
     u = Slider(0.4, 0.0, 1.0, step=0.025, label="u, from noise to data", main=True)
 
-    def scene(self, *, name: str, steps: int, rank: int, seed: int) -> Scene:
+    def scene(self, *, process: str, steps: int, rank: int, seed: int) -> Scene:
         times = range(T, -1, -T // min(steps, T))  # at the frames
-        states, green = by_sde(name, steps, rank, seed), green_path(name, rank)
-        paths = np.stack([states[t / T][:N_PATHS, 0] / marginal(name, t)[1] for t in times])
+        states, green = by_sde(process, steps, rank, seed), green_path(process, rank)
+        paths = np.stack([states[t / T][:N_PATHS, 0] / marginal(process, t)[1] for t in times])
         frames = []
         for k, t in enumerate(times):
             crowd = states[t / T][N_PATHS:]
-            row = count(name, t, crowd, green)
+            row = count(process, t, crowd, green)
             frames.append(
                 Frame(
                     t / T,
-                    changes=crowds(name, t, crowd) | ways(name, t, paths, k, green),
+                    changes=crowds(process, t, crowd) | ways(process, t, paths, k, green),
                     numbers=row,
-                    sentence=says(name, t, rank, paths[k], row["below the green path"]),
+                    sentence=says(process, t, rank, paths[k], row["below the green path"]),
                     warning=warns(steps, row["SDE: KS distance"]),
-                    code=code(name, steps, rank, seed, t / T),
+                    code=code(process, steps, rank, seed, t / T),
                     alt=describe(t, row),
                 )
             )
-        return Scene(traces(name, times, green), axes(green), frames, digits=3)
+        return Scene(traces(process, times, green), axes(green), frames, digits=3)
 
 
 def code(name: str, steps: int, rank: int, seed: int, u: float) -> str:

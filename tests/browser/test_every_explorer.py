@@ -66,7 +66,7 @@ START = {
     TrainingReplay: dict(source="mixture", t=225, step=120),
     SampleMetrics: dict(how="blur", N=50, s=0.2),
     SamplerRace: dict(source="mixture", spacing="log_snr", calls=10),
-    SdeAndOde: dict(name="vp", steps=20, rank=40, seed=0, u=0.4),
+    SdeAndOde: dict(process="vp", steps=20, rank=40, seed=0, u=0.4),
     Guidance: dict(label="blob 1", seed=0, w=2.5),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
@@ -126,7 +126,7 @@ MOVES = {
     (OwnData, "sampler"): [(UP, "ddim"), (DOWN, "ddpm")],
     (OwnData, "seed"): [(RIGHT, 1), ("End", 20), ("Home", 0)],
     (OwnData, "t"): [(RIGHT, 118), (TYPED + "150", 141)],
-    (SdeAndOde, "name"): [("End", "straight"), ("v", "vp")],
+    (SdeAndOde, "process"): [("End", "straight"), ("v", "vp")],
     (SdeAndOde, "steps"): [(UP, 10), (DOWN, 20)],
     (SdeAndOde, "rank"): [(LEFT, 39), (RIGHT, 40)],
     (SdeAndOde, "seed"): [(RIGHT, 1), ("Home", 0)],
@@ -210,7 +210,7 @@ def values(root, cls) -> dict:
         if c.kind == "slider":
             said[name] = (int if c.whole else float)(said[name])
         elif c.kind == "choice":  # a number, or a word
-            (said[name],) = (value for value in c.values if str(value) == said[name])
+            said[name] = next((value for value in c.values if str(value) == said[name]), said[name])
         elif c.kind == "points":
             said[name] = points(root)
     return {name: said[name] for name in cls.controls}
@@ -338,7 +338,7 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
         TrainingReplay: dict(source="digits", t=375, step=300),
         SampleMetrics: dict(how="drop classes", N=100, s=0.5),
         SamplerRace: dict(source="Gaussian", spacing="karras", calls=40),
-        SdeAndOde: dict(name="straight", steps=10, rank=90, u=0.1),
+        SdeAndOde: dict(process="straight", steps=10, rank=90, u=0.1),
         Guidance: dict(label="blob 2", seed=5, w=3.5),
     }[cls]
     lab.python(f"for key, value in {changed}.items():\n    setattr({name}, key, value)")
