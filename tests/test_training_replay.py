@@ -11,7 +11,7 @@ from onscreen import run_code
 
 from diffusion_lab import data, pretrained, replay, samplers
 from diffusion_lab.engine import STATE
-from diffusion_lab.experiments.replayed import in_blocks
+from diffusion_lab.experiments.replayed import in_blocks, known
 from diffusion_lab.explorers import TrainingReplay
 from diffusion_lab.recipe import Recipe
 from diffusion_lab.training import train
@@ -225,6 +225,13 @@ class TestRecorder:
         recipe = Recipe(data="mine", arguments=dict(channels=3, width=8))
         with pytest.raises(ValueError, match=r"got shape \[5, 3, 8, 8\]"):
             replay.Recorder(recipe, torch.zeros(5, 3, 8, 8))
+
+
+def test_what_only_the_mixture_knows_is_asked_of_it_alone():
+    floor, error, score = known(replay.load("mixture"))
+    assert error.shape[1:] == floor.shape and len(score) == len(error)
+    with pytest.raises(ValueError, match="run must have floor, error and score"):
+        known(replay.load("digits"))
 
 
 class TestExplorer:
