@@ -56,9 +56,11 @@ TIMEOUT = 900  # seconds for one run of tests: a break that makes it hang is cau
 def groups(tree: Path) -> dict[str, list[Path]]:
     """The files of each group."""
     package = tree / "diffusion_lab"
-    python = [p for p in package.glob("*.py") if p.name not in ("__init__.py", "__main__.py", "export.py")]
+    shows = ("__init__.py", "__main__.py", "drawing.py", "export.py", "sphinx_extension.py")
+    python = [p for p in package.glob("*.py") if p.name not in shows]
     rooms = (package / room for room in ("explorers", "experiments", "engine"))
-    explorers = [p for room in rooms for p in room.glob("*.py") if p.name != "__init__.py"]
+    explorers = [package / "drawing.py"]
+    explorers += [p for room in rooms for p in room.glob("*.py") if p.name != "__init__.py"]
     return {"maths": python, "explorers": explorers, "javascript": list(package.glob("e*/**/*.js"))}
 
 

@@ -4,8 +4,10 @@ import base64
 import dataclasses
 import json
 import re
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import torch
 import traitlets
 from unpacking import scenes_of, whole
 
-from diffusion_lab.engine import Choice, Explorer, Frame, Scene, Slider, Toggle, page, text
+from diffusion_lab.engine import Choice, Explorer, Frame, Scene, Slider, Toggle, page, text, widget
 from diffusion_lab.engine.scene import packed
 
 
@@ -311,3 +313,21 @@ def test_a_slow_page_shows_progress_and_a_quick_one_nothing(tmp_path, monkeypatc
     counted = []
     Powers(N=2).to_fragment(["even"], each=lambda: counted.append(1))  # the caller has a bar of its own
     assert seen == [(6, 2, False), (2, 2, True)] and len(counted) == 2
+
+
+def test_what_is_saved_in_static_is_on_the_page_at_once(monkeypatch):
+    """With ANYWIDGET_HMR=1, for those who write on it."""
+    saved, sent = threading.Event(), threading.Event()
+
+    def watch(folder):
+        assert (folder / "explorer.js").is_file()
+        assert saved.wait(300)
+        yield {"changed"}
+
+    monkeypatch.setitem(sys.modules, "watchfiles", SimpleNamespace(watch=watch))
+    monkeypatch.setenv("ANYWIDGET_HMR", "1")
+    explorer = Powers()
+    explorer.observe(lambda change: sent.set(), "_esm")
+    monkeypatch.setattr(widget, "esm", lambda: "export default { render() {} }")
+    saved.set()
+    assert sent.wait(300) and explorer._esm == "export default { render() {} }"

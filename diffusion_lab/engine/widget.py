@@ -23,7 +23,7 @@ from .scene import Frame, Scene, text
 STATE = "application/vnd.diffusion-lab.explorer+json"
 
 
-def module() -> str:
+def esm() -> str:
     """The browser's half, as anywidget wants it: one module with `render`."""
     return bundle(*MODULES) + "export default { render };\n"
 
@@ -47,7 +47,7 @@ class Explorer(anywidget.AnyWidget):
         None  # an exception of `scene`, on its way to the assignment that caused it
     )
 
-    _esm = module()
+    _esm = esm()
     _css = STATIC / "explorer.css"
     _spec = traitlets.Dict().tag(sync=True)
     _scene = traitlets.Unicode().tag(sync=True)
@@ -74,7 +74,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _follow_modules(self) -> None:
         for _ in import_module("watchfiles").watch(STATIC):  # of no use to anyone else
-            self._esm = module()
+            self._esm = esm()
 
     # -- from the controls to the page
     @property

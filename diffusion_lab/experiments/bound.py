@@ -8,8 +8,10 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..elbo import reverse_variance, simple_weights
+from ..gaussian import Gaussian, kl
 from ..schedules import SCHEDULES, NoiseSchedule
 from .elbo_errors import errors, typical
 from .prior import NOT_NOISE, prior_bits
@@ -60,10 +62,10 @@ def bound(source: str, denoiser: str, variance: str, schedule: str, T: int) -> B
     eps, last = errors(source, denoiser).at(table.log_snr.numpy())  # E‖ε − ε̂‖²/D, and L_0/D
     weights = simple_weights(table, variance).numpy()
 
-    ratio = (reverse_variance(table, "small") / reverse_variance(table, variance)).numpy()
-    const = (ratio - 1 - np.log(ratio)) / 2  # KL(N(0, β̃_t) ‖ N(0, variance_t))
-    nats = weights * eps + const
-    nats[:2] = 0, last[1]  # at t = 1 the term is L_0
+    best, used = (reverse_variance(table, which)[2:, None] for which in ("small", variance))
+    zero = torch.zeros_like(best)
+    const = kl(Gaussian(zero, best), Gaussian(zero, used)).numpy()  # 0 for the small variance
+    nats = np.r_[0, last[1], weights[2:] * eps[2:] + const]  # at t = 1 the term is L_0
     terms = nats / np.log(2)
     return Bound(prior, terms, weights, eps)
 
