@@ -1,0 +1,148 @@
+"""The course as slides: ``python -m diffusion_lab slides FOLDER``, reveal.js with explorers that move, no network.
+
+nbconvert makes them from the notebooks as they are stored. On a slide are the title, cells tagged ``slide``,
+explorers, predictions, and exercises; the rest of the text is in the speaker's notes (press S).
+"""
+
+import os
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+try:
+    import nbformat
+    import sphinx_revealjs  # for the copy of reveal.js that it carries
+    from jinja2 import pass_context
+    from nbconvert.exporters import SlidesExporter
+
+    from . import explorers, quiz
+    from .engine import STATE, Explorer, page_scripts
+    from .engine.question import markdown
+    from .engine.quiz import quiz_scripts
+except ImportError as error:
+    raise ImportError(f"{error}: install diffusion_lab with its extra, diffusion_lab[lab]") from error
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+REVEAL = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
+THEME = "course"
+PARTS = ("dist/reveal.js", "dist/reveal.css", "dist/reset.css", "plugin/notes")
+
+# nbconvert's template of slides, without what it would fetch: scripts, fonts and MathJax.
+TEMPLATE = """{%- extends 'reveal/index.html.j2' -%}
+{% block html_head_js %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block notebook_css %}{% endblock %}
+{% block in_prompt %}{% endblock %}
+{% block empty_in_prompt %}{% endblock %}
+{% block output_area_prompt %}{% endblock %}
+{% block footer_js %}
+<script src="reveal/dist/reveal.js"></script>
+<script src="reveal/plugin/notes/notes.js"></script>
+<script>
+// The keys of a slider, a list and a box are theirs; no scaling, or a mouse would point beside what it shows.
+Reveal.initialize({ plugins: [RevealNotes], hash: true, width: 1180, height: 680, minScale: 1, maxScale: 1,
+  margin: 0.02, center: false, transition: "none", slideNumber: "c/t",
+  keyboardCondition: () => !document.activeElement.matches("input, select, textarea, [tabindex='0']") });
+</script>
+{% for script in resources.scripts %}<script src="{{ script }}" defer></script>
+{% endfor %}
+{% endblock footer_js %}
+"""
+
+STYLE = """
+html, body, main { height: 100%; margin: 0; background: white }
+.reveal .slides { text-align: left } .reveal { font: 22px/1.4 system-ui, sans-serif; color: #222 }
+.reveal h1 { font-size: 44px } .reveal h2 { font-size: 34px } .reveal h3 { font-size: 26px }
+.reveal h1, .reveal h2, .reveal h3 { font-family: inherit; text-transform: none; margin: 0 0 14px }
+.reveal p, .reveal ul, .reveal ol, .reveal table { margin: 0 0 14px; font-size: 22px } .reveal a { color: #0060a0 }
+.reveal pre, .reveal .highlight pre { font-size: 16px; line-height: 1.35; width: 100%; box-shadow: none; margin: 8px 0 }
+.reveal section img { margin: 0; max-height: 560px; max-width: 100% } .reveal math { font-size: 1.1em }
+.reveal .slides > section, .reveal .slides > section > section { height: 100%; overflow-y: auto } .reveal .jp-OutputArea-output { overflow: visible }
+.diffusion-lab, .diffusion-lab-quiz { color-scheme: light } .reveal .diffusion-lab { font-size: 15px }
+.reveal .diffusion-lab :is(p, ul, ol, pre), .reveal .diffusion-lab-quiz :is(p, ul, ol) { font-size: inherit }
+.reveal .diffusion-lab .controls { position: static; font-size: inherit; pointer-events: auto; z-index: auto }
+"""
+
+
+class Slides(SlidesExporter):
+    """nbconvert's, with equations as MathML."""
+
+    raw_template = TEMPLATE
+
+    @pass_context
+    def markdown2html(self, _context: Any, source: str) -> str:
+        """A Markdown cell as HTML: the links of a notebook lead to the slides of another."""
+        return markdown().render(re.sub(r"\]\((\w+)\.ipynb", r"](\1.html", source))
+
+
+def slides(folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS) -> Path:
+    """Write the slides of every notebook in the folder `notebooks` into `folder`, one page each; returns that.
+
+    :raises ValueError: if there are no notebooks, or `folder` is a file.
+    """
+    folder, paths = Path(os.path.abspath(folder)), sorted(Path(notebooks).resolve().glob("*.ipynb"))
+    if not paths:
+        raise ValueError(f"notebooks must be a folder with notebooks in it; got {str(notebooks)!r}")
+    if folder.is_file():
+        raise ValueError(f"folder must be a folder, new or not; {str(folder)!r} is a file")
+    for part in PARTS:
+        target = folder / "reveal" / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (REVEAL / part).is_dir():
+            shutil.copytree(REVEAL / part, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(REVEAL / part, target)
+    (folder / "reveal" / "dist" / "theme").mkdir(exist_ok=True)
+    (folder / "reveal" / "dist" / "theme" / f"{THEME}.css").write_text(STYLE, "utf-8")
+    for name, text in scripts().items():
+        (folder / name).write_text(text, "utf-8")
+    for path in tqdm(paths, desc="slides", unit="notebook"):
+        (folder / f"{path.stem}.html").write_text(deck(nbformat.read(path, as_version=4), path.stem), "utf-8")
+    return folder
+
+
+@cache
+def scripts() -> dict[str, str]:
+    """The scripts of explorers and quiz, by file name."""
+    return page_scripts() | quiz_scripts()
+
+
+def deck(notebook: Any, name: str) -> str:
+    """The page of one notebook."""
+    for n, cell in enumerate(notebook.cells):
+        cell.metadata["slideshow"] = {"slide_type": kind(cell, n)}
+        if cell.cell_type == "code":
+            moving = alive(cell)
+            pictures = any("image/png" in output.get("data", {}) for output in cell.outputs)
+            cell.metadata["transient"] = {"remove_source": moving or pictures}
+        exporter = Slides(reveal_url_prefix="reveal", reveal_theme=THEME)
+    resources = {"metadata": {"name": name}, "scripts": list(scripts())}
+    text, _ = exporter.from_notebook_node(notebook, resources=resources)
+    return text
+
+
+def kind(cell: Any, n: int) -> str:
+    """Where a cell goes: on a slide of its own, into the speaker's notes, or nowhere."""
+    tags = cell.metadata.get("tags", [])
+    shown = any({STATE, quiz.QUIZ} & set(output.get("data", {})) for output in cell.get("outputs", ()))
+    if n == 0 or shown or {"slide", "exercise"} & set(tags):
+        return "slide"
+    return "notes" if cell.cell_type == "markdown" else "skip"
+
+
+def alive(cell: Any) -> bool:
+    """Put explorers and quiz cells into the cell's outputs as HTML that moves; returns whether there are any."""
+    found = False
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if STATE in data and (explorer := Explorer.stored(data[STATE], explorers)):
+            output.data = nbformat.from_dict({"text/html": explorer.to_fragment((), each=lambda: None)})
+            found = True
+        elif quiz.QUIZ in data and (part := quiz.stored(data[quiz.QUIZ])):
+            output.data = nbformat.from_dict({"text/html": part})
+            found = True
+    return found
