@@ -4,7 +4,7 @@ PYTHON  ?= python3
 WORKERS ?= 2#           processes that run tests or notebooks side by side; they share the cores
 TORCH   ?= 2.13.0#      the release `make lock` pins
 LAB_ARGS ?=#            for instance  make lab LAB_ARGS="--no-browser --port 8899"
-NOTEBOOKS ?=#           for instance  make notebooks NOTEBOOKS=notebooks/02_forward.ipynb
+NOTEBOOKS ?=#           for instance  make notebooks NOTEBOOKS=notebooks/03_forward.ipynb
 
 # Threads that wait sleep instead of spinning: on busy cores torch's training is ten times faster for it.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -41,15 +41,18 @@ format: $(READY)  ## lay the code out and mend what can be mended
 unit: $(READY)  ## the tests without notebooks and browser
 	$(BIN)/python -m pytest tests -m "not browser" $(SHARE) --durations=10
 
-nbval: $(READY)  ## run every notebook and compare each output with the stored one
-	$(BIN)/python -m pytest notebooks -p tests.nbtools --nbval --nbval-current-env --nbval-cell-timeout=300 \
+nbval: $(READY)  ## run every notebook, the student's and the one with solutions, and compare each output with the stored one
+	$(BIN)/python tests/building.py
+	$(BIN)/python -m pytest notebooks build/solutions -p tests.nbtools --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		-n $(WORKERS) --dist loadscope --durations=10
 
 browser: $(READY)  ## the explorers in JupyterLab, in headless Chromium
 	$(BIN)/python -m pytest tests/browser tests/test_pictures.py -m browser $(SHARE) --durations=10
 
-notebooks: $(READY)  ## run the notebooks top to bottom, clean them, and store them in place
+notebooks: $(READY)  ## make the notebooks from notebooks/source and run them; then solutions and slides, in build/
 	$(BIN)/python tests/nbtools.py $(NOTEBOOKS)
+	$(BIN)/python tests/building.py
+	$(BIN)/python -m diffusion_lab slides build/slides
 
 gallery: $(READY)  ## take the README's pictures of every explorer anew, light and dark (look at them)
 	$(BIN)/python tests/gallery.py

@@ -8,6 +8,8 @@ ignores. At every start:
 - what the release has changed and you have not is replaced;
 - what you have changed, if only by running it, stays, and the release's comes beside it, as NAME.new.ipynb;
 - nothing else is touched.
+
+What the exercises note down, progress.json, lies there too.
 """
 
 import hashlib
@@ -18,12 +20,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 COURSE, MINE = ROOT / "notebooks", ROOT / "my_notebooks"
+LEFT_OUT = ("source", "solutions")  # folders of the course that students do not get
 KNOWN = ".copied.json"  # in the copy: file -> SHA-256 of the release's version that came last
 SETTINGS = MINE / ".lab" / "overrides.json"  # JupyterLab's defaults here; one's own settings go before these
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 OPTIONS = [
     f"--ServerApp.root_dir={ROOT}",
-    f"--LabApp.default_url=/lab/tree/{MINE.name}/00_start_here.ipynb",
+    f"--LabApp.default_url=/lab/tree/{MINE.name}/01_start_here.ipynb",
     f"--LabApp.app_settings_dir={SETTINGS.parent}",
 ]
 
@@ -34,6 +37,8 @@ def update(course: Path, mine: Path) -> list[str]:
     for source in sorted(path for path in course.rglob("*") if path.is_file()):
         relative = source.relative_to(course)
         if any(part.startswith(".") or part == "__pycache__" for part in relative.parts):
+            continue
+        if relative.parts[0] in LEFT_OUT and len(relative.parts) > 1:
             continue
         data, target = source.read_bytes(), mine / relative
         name, new = relative.as_posix(), digest(data)
@@ -92,6 +97,7 @@ def main(arguments: list[str]) -> None:
         print(f"{MINE.name}: {line}", flush=True)
     write(SETTINGS, json.dumps(NO_NEWS).encode())  # or a question about news covers the first figure
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads sleep instead of spinning
+    os.environ.setdefault("DIFFUSION_LAB_PROGRESS", str(MINE / "progress.json"))
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     from jupyterlab.labapp import main as jupyterlab
 

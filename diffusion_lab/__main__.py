@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m diffusion_lab", description=__doc__.partition(": ")[2])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | sample | export")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | sample | export | slides")
 
     known = ", ".join(pretrained.recipes())
     p = commands.add_parser(
@@ -78,6 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("site", metavar="SITE", help="the folder to write")
     p.add_argument("--notebooks", metavar="DIR", help="where the notebooks are, if not beside the package")
     p.set_defaults(run=_export)
+
+    p = commands.add_parser(
+        "slides",
+        help="write the course as slides",
+        description="Write every notebook as slides (reveal.js) whose explorers move without a kernel or the "
+        "network: open FOLDER/03_forward.html, say. S shows the speaker's notes, Esc all slides.",
+    )
+    p.add_argument("folder", metavar="FOLDER", help="the folder to write")
+    p.add_argument("--notebooks", metavar="DIR", help="where the notebooks are, if not beside the package")
+    p.set_defaults(run=_slides)
     return parser
 
 
@@ -143,6 +153,14 @@ def _export(options: argparse.Namespace) -> int:
     site = export.export(options.site, options.notebooks or export.NOTEBOOKS)
     size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     print(f"{site / 'index.html'}: {size / 1e6:.1f} MB")
+    return 0
+
+
+def _slides(options: argparse.Namespace) -> int:
+    from . import slides  # noqa: PLC0415 - as above
+
+    folder = slides.slides(options.folder, options.notebooks or slides.NOTEBOOKS)
+    print(f"{len(list(folder.glob('*.html')))} sets of slides in {folder}")
     return 0
 
 

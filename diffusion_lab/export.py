@@ -1,8 +1,8 @@
 """The course as web pages that need no kernel and no network: ``python -m diffusion_lab export SITE``.
 
 Sphinx makes them: MyST-NB reads the notebooks as they are stored, autodoc and viewcode the package. Ours are
-the explorers that move (their scenes are computed here, beforehand), and the links between modules and
-notebooks. What Sphinx must be told beside that is in sphinx_extension.py.
+the explorers that move (their scenes are computed here, beforehand), the quiz, and the links between modules
+and notebooks. What Sphinx must be told beside that is in sphinx_extension.py.
 """
 
 import ast
@@ -25,7 +25,7 @@ try:
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace
 
-    from . import explorers
+    from . import explorers, quiz
     from .engine import STATE, Explorer, page_scripts
     from .sphinx_extension import MENDED, SPHINX, write_font
 except ImportError as error:
@@ -104,7 +104,7 @@ def build(folder: Path, work: Path) -> Path:
             bar.set_description(stem)
             nbformat.write(prepared(notebook, stem, taught[stem], bar), source / f"{stem}.ipynb")
         (source / "_static").mkdir()
-        for name, text in page_scripts().items():
+        for name, text in (page_scripts() | quiz.quiz_scripts()).items():
             (source / "_static" / name).write_text(text, "utf-8")
         shutil.copy(PACKAGE / "export.css", source / "_static")
         bar.set_description("pages")
@@ -147,7 +147,7 @@ def index(notebooks: dict) -> str:
 
 
 def prepared(notebook: Any, stem: str, taught: list[str], bar: tqdm) -> Any:
-    """A notebook as MyST-NB takes it: explorers as HTML, words for pictures, links to modules."""
+    """A notebook as MyST-NB takes it: explorers and quiz as HTML, words for pictures, links to modules."""
     notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}  # even if it says none
     section = ""
     for cell in notebook.cells:
@@ -163,16 +163,22 @@ def prepared(notebook: Any, stem: str, taught: list[str], bar: tqdm) -> Any:
             data["text/html"] = explorer.to_fragment(each=bar.update)
         else:
             bar.write(f"{state['explorer']} cannot be made again, and stays a picture", sys.stderr)
+    for data in explorer_outputs(notebook, quiz.QUIZ):
+        state = data.pop(quiz.QUIZ)
+        if part := quiz.stored(state):
+            data["text/html"] = part
+        else:
+            bar.write(f"the question {state['id']} is not there any more, and stays as text", sys.stderr)
     text = f"This is the notebook `{stem}.ipynb`. Open in JupyterLab, it runs, and every control moves."
     links = ", ".join(f"[`{modules()[module]}`](/{modules()[module]})" for module in taught)
     notebook.cells.append(nbformat.v4.new_markdown_cell(text + f" It uses {links}." * bool(taught)))
     return notebook
 
 
-def explorer_outputs(notebook: Any) -> list:
-    """The data of each output of `notebook` that is an explorer."""
+def explorer_outputs(notebook: Any, kind: str = STATE) -> list:
+    """The data of each output of `notebook` that is an explorer; or what else is stored under `kind`."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
-    return [output.data for output in outputs if STATE in output.get("data", {})]
+    return [output.data for output in outputs if kind in output.get("data", {})]
 
 
 def count_scenes(state: dict) -> int:

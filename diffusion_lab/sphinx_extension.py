@@ -87,10 +87,12 @@ def look_at_pictures(_app: Sphinx, doctree: nodes.document) -> None:
 
 
 def add_scripts(app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
-    """The scripts that explorers need, to the pages that have any."""
+    """The scripts that explorers and the quiz need, to the pages that have any."""
     if '<div class="diffusion-lab">' in context.get("body", ""):
         for name in ("plotly.js", "explorer.js"):
             app.add_js_file(name, loading_method="defer")
+    if '<div class="diffusion-lab-quiz">' in context.get("body", ""):
+        app.add_js_file("quiz.js", loading_method="defer")
 
 
 def write_font(letters: set[str], folder: Path) -> None:

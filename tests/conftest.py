@@ -50,6 +50,12 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def progress_elsewhere(tmp_path_factory):
+    """What exercises note down stays out of the checkout, and of the developer's own progress."""
+    os.environ["DIFFUSION_LAB_PROGRESS"] = str(tmp_path_factory.mktemp("progress") / "progress.json")
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """The path of an installed Chromium or Chrome. Missing: a failure under CI, a skip elsewhere."""

@@ -53,10 +53,10 @@ def prose(markdown):
     return re.sub(r"[*_]", "", text)
 
 
-def sentences(text):
-    """The sentences of a text; a paragraph ends one."""
+def sentences(markdown):
+    """The sentences of a Markdown text, as lists of words; a paragraph ends one."""
     found = []
-    for paragraph in re.split(r"\n\s*\n", text):
+    for paragraph in re.split(r"\n\s*\n", prose(markdown)):
         for sentence in re.split(r"(?<=[.!?])[\s)”\"]+", " ".join(paragraph.split())):
             words = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", sentence)
             if words:
@@ -70,9 +70,8 @@ def syllables(word):
     return 1 if len(word) <= 3 else len(HYPHENS.positions(word.lower())) + 1
 
 
-def reading_ease(text):
-    """Flesch's reading ease of a Markdown text; harder texts have less."""
-    found = sentences(prose(text))
+def reading_ease(found):
+    """Flesch's reading ease of sentences; harder texts have less."""
     words = [word for sentence in found for word in sentence]
     if not words:
         return 100.0
@@ -84,16 +83,16 @@ def measured(path):
     nb = nbformat.read(path, as_version=4)
     text = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    asked = [name for cell in code for name in re.findall(r"^predict\(\"([\w.]+)\"", cell.source, re.MULTILINE)]
+    asked = [name for cell in code for name in re.findall(r"\bpredict\(\"([\w.]+)\"", cell.source)]
     text += [words_of(name) for name in asked]
-    whole = "\n\n".join(text)
+    said = [sentence for part in text for sentence in sentences(part)]
     return Measured(
         path.stem,
-        sum(map(len, sentences(prose(whole)))),
-        sum(not re.match(r"(predict|seen)\(", cell.source) for cell in code),
+        sum(map(len, said)),
+        sum(not re.search(r"\b(predict|seen)\(", cell.source) for cell in code),
         sum("exercise" in cell.metadata.get("tags", []) for cell in code),
         len(asked),
-        reading_ease(whole),
+        reading_ease(said),
     )
 
 

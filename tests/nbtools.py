@@ -1,6 +1,6 @@
 """Run the notebooks, clean them, and watch their memory.
 
-    python tests/nbtools.py [NOTEBOOK ...]      run top to bottom and store in place (all of them by default)
+    python tests/nbtools.py [NOTEBOOK ...]      make them from their sources, run top to bottom, store (all by default)
     pytest -p tests.nbtools --nbval notebooks   nbval, and a kernel that outgrows LIMIT_MB fails its cell
 
 A notebook is stored in one form, so that running it twice leaves no difference: outputs, execution counts and
@@ -12,6 +12,7 @@ import base64
 import io
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -31,6 +32,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"  # a random id; without its 
 FRAGMENT = """__import__("IPython").display.display({{"text/html": getattr(
     __import__("ipywidgets").widgets.widget._instances["{}"], "to_fragment", lambda _: ""
 )(())}}, raw=True)"""
+PROGRESS = "DIFFUSION_LAB_PROGRESS"  # where exercises note what was tried: here, a file that nobody keeps
 WIDTH, SCALE = 900, 1.25  # of a picture: CSS pixels, and dots to each
 
 
@@ -92,14 +94,25 @@ def add_pictures(shown):
         output.metadata["image/png"] = {"width": WIDTH}
 
 
+def to_run(path):
+    """The student's notebook as its source says; of one without a source, what is stored."""
+    import building  # not above: it needs the package, which nbval's processes can do without
+
+    source = path.parent / "source" / f"{path.stem}.md"
+    return building.student(building.read_source(source)) if source.exists() else nbformat.read(path, 4)
+
+
 def picture_in(output):
     """The picture stored in an output."""
     return Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
 
 
 def run(path):
-    """Execute the notebook at `path` in a fresh kernel; it is replaced only once every cell has succeeded."""
-    nb, start, count, shown = nbformat.read(path, as_version=4), time.perf_counter(), 0, []
+    """Execute the notebook at `path` in a fresh kernel; it is replaced only once every cell has succeeded.
+
+    If it has a source, it is first made from that.
+    """
+    nb, start, count, shown = to_run(path), time.perf_counter(), 0, []
     client = NotebookClient(
         nb,
         timeout=600,
@@ -110,7 +123,10 @@ def run(path):
         extra_arguments=["--log-level=40"],  # errors only
     )
     print(f"{path.name} ", end="", flush=True)
-    with client.setup_kernel():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        client.setup_kernel(env=os.environ | {PROGRESS: f"{folder}/p.json"}),
+    ):
         for i, cell in enumerate(list(nb.cells)):
             if cell.cell_type != "code":
                 continue
@@ -135,7 +151,8 @@ def run(path):
 def main(paths):
     """Run each notebook; the number of those that failed."""
     failed = 0
-    for path in [Path(p).resolve() for p in paths] or sorted(NOTEBOOKS.glob("*.ipynb")):
+    every = [NOTEBOOKS / f"{source.stem}.ipynb" for source in sorted(NOTEBOOKS.glob("source/*.md"))]
+    for path in [Path(p).resolve() for p in paths] or every:
         try:
             run(path)
         except Exception as error:  # one notebook's trouble must not hide the next one's
@@ -148,10 +165,18 @@ def main(paths):
 
 
 def pytest_configure(config):
+    folder = tempfile.TemporaryDirectory()
+    config.add_cleanup(folder.cleanup)
+    os.environ[PROGRESS] = f"{folder.name}/progress.json"
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    os.environ[PROGRESS] = str(Path(os.environ[PROGRESS]).with_name(f"{item.path.stem}.json"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -71,7 +71,7 @@ def test_the_chain_is_as_near_to_the_closed_form_as_the_jump(source, schedule):
 
 
 def test_a_chain_that_takes_beta_for_a_standard_deviation_is_found_out(monkeypatch):
-    """The mistake of notebook 02: the numbers must show it."""
+    """The mistake of notebook 03: the numbers must show it."""
 
     def wrong(x0, schedule, generator):
         chain = [x0]

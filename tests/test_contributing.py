@@ -14,6 +14,7 @@ from test_ground import code_lines
 
 from diffusion_lab import samplers, schedules
 from diffusion_lab.exact import Empirical, GaussianMixture
+from diffusion_lab.exercises.checking import judge
 from diffusion_lab.forward import q_marginal
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -96,6 +97,14 @@ def test_the_metric(example):
     assert example.energy_distance(x, y + 1) == pytest.approx(expected, abs=0.1)  # three standard errors
     with pytest.raises(ValueError, match="b must"):
         example.energy_distance(x, torch.tensor([[float("nan")], [0.0]]))
+
+
+@pytest.mark.parametrize("example", ["exercise"], indirect=True)
+def test_the_exercise(example):
+    exercise, (mistake,) = example.EXERCISE, example.EXERCISE.mistakes
+    assert judge(exercise, lambda t, schedule: schedule.alpha_bar[t]).passed
+    report = judge(exercise, lambda t, schedule: schedule.alpha_bar[t].sqrt())
+    assert report.mistake == mistake.name and mistake.look in report.message
 
 
 @pytest.mark.slow

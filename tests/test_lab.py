@@ -54,6 +54,28 @@ def test_the_first_start_copies_all_that_is_not_hidden(course):
     assert course.start() == [] and len(course.files()) == 3
 
 
+def test_sources_and_solutions_are_not_for_students(course):
+    left_out = ["source/00_a.md", "source/images/c.png", "solutions/00_a.ipynb"]
+    course.release(**dict.fromkeys([*left_out, "images/source/d.png", "solutions.ipynb"], "s"))
+    assert course.start() == ["copied: images/source/d.png, solutions.ipynb"]
+    assert not (course.mine / "source").exists() and not (course.mine / "solutions").exists()
+
+
+@pytest.mark.parametrize("set_before", [None, "/elsewhere/progress.json"])
+def test_what_exercises_note_lies_in_the_students_folder(tmp_path, monkeypatch, set_before):
+    """JupyterLab's kernels inherit the variable; whoever has set it keeps it."""
+    mine, seen = tmp_path / "my_notebooks", []
+    for name, value in (("COURSE", tmp_path), ("MINE", mine), ("SETTINGS", mine / ".lab" / "a.json")):
+        monkeypatch.setattr(lab, name, value)
+    monkeypatch.setattr("jupyterlab.labapp.main", lambda _: seen.append(os.environ["DIFFUSION_LAB_PROGRESS"]))
+    monkeypatch.setenv("DIFFUSION_LAB_PROGRESS", set_before or "")
+    if not set_before:
+        monkeypatch.delenv("DIFFUSION_LAB_PROGRESS")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    lab.main([])
+    assert seen == [set_before or str(mine / "progress.json")]
+
+
 def test_the_second_start_writes_nothing(course):
     before = {path: path.stat().st_mtime_ns for path in course.mine.rglob("*")}
     course.write("00_a.ipynb", "mine")
@@ -206,6 +228,8 @@ def test_working_changes_neither_git_nor_lint_nor_tests(tmp_path):
     nbformat.write(badly, mine / "00_a.ipynb")
     (mine / "test_mine.py").write_text("import os, sys; x=1\ndef test_mine(): assert False\n")
     (mine / ".ipynb_checkpoints").mkdir()
+    for name in ("progress.json", "progress.broken.json", "progress.broken.2.json", ".progress.json.lock"):
+        (tmp_path / "notebooks" / name).write_text("{}")  # of whoever runs the course's own notebooks
 
     assert run("git", "status", "--porcelain") == ""
     run(sys.executable, "-m", "ruff", "check", ".")

@@ -5,21 +5,27 @@ import json
 import re
 import sys
 
+import building
 import nbformat
 import pytest
+from measure import measured
 from nbtools import NOTEBOOKS, ROOT, SCALE, WIDTH, clean, dumps, picture_in
 
-from diffusion_lab import explorers
+from diffusion_lab import exercises, explorers
 from diffusion_lab.engine import STATE, Explorer
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+COURSE = [p for p in PATHS if re.match(r"\d\d_", p.stem)]
+APPENDICES = [p for p in PATHS if re.match(r"A\d_", p.stem)]
 # A notebook is named after the module it teaches; these have a name that says more to a newcomer.
 MODULE = {
-    "score_and_epsilon": "views",
-    "sampling": "samplers",
-    "fast_samplers": "samplers",
-    "train_a_unet": "training",
+    "toolbox": "gaussian",
     "start_here": "pretrained",
+    "best_denoiser": "exact",
+    "sampling": "samplers",
+    "posterior": "forward",
+    "bits": "elbo",
+    "fast_samplers": "samplers",
     "diffusers": "samplers",
 }
 UNCHECKED = {"nbval-ignore-output", "NBVAL_IGNORE_OUTPUT", "PYTEST_VALIDATE_IGNORE_OUTPUT"}
@@ -40,18 +46,83 @@ def marks(cell):
 
 
 def test_there_are_notebooks_numbered_from_zero():
-    assert PATHS, f"no notebook in {NOTEBOOKS}"
-    assert [p.stem[:3] for p in PATHS] == [f"{i:02d}_" for i in range(len(PATHS))], [p.stem for p in PATHS]
+    assert COURSE, f"no notebook in {NOTEBOOKS}"
+    assert [p.stem[:3] for p in COURSE] == [f"{i:02d}_" for i in range(len(COURSE))], [p.stem for p in COURSE]
+    assert [p.stem[:3] for p in APPENDICES] == [f"A{i}_" for i in range(1, len(APPENDICES) + 1)]
+    assert [p.stem for p in PATHS if p not in COURSE + APPENDICES] == ["lecturers_guide"]
 
 
-def test_the_first_notebook_and_the_readme_list_all_of_them():
-    first = "\n".join(c.source for c in nbformat.read(PATHS[0], as_version=4).cells)
+def test_the_start_and_the_readme_list_all_of_them():
+    start = "\n".join(c.source for c in nbformat.read(COURSE[1], as_version=4).cells)
     readme, names = (ROOT / "README.md").read_text(encoding="utf-8"), [p.stem for p in PATHS]
-    assert re.findall(r"^\| \[\w+\]\((\w+)\.ipynb\)", first, re.MULTILINE) == names[1:]
+    listed = re.findall(r"^\| \[\w+\]\((\w+)\.ipynb\)", start, re.MULTILINE)
+    assert set(listed) | {COURSE[1].stem} == set(names) and sorted(listed) == listed
     assert re.findall(r"^\| \[\w+\]\(notebooks/(\w+)\.ipynb\)", readme, re.MULTILINE) == names
 
 
+def test_each_has_a_source_and_each_source_a_notebook():
+    assert [p.stem for p in sorted((NOTEBOOKS / "source").glob("*.md"))] == [p.stem for p in PATHS]
+
+
 @every_notebook
+def test_is_what_its_source_says(path):
+    """Whoever edits a source must run `make notebooks`."""
+    made = building.student(building.read_source(building.SOURCE / f"{path.stem}.md"))
+    stored = nbformat.read(path, as_version=4)
+    assert [(c.cell_type, c.source) for c in made.cells] == [(c.cell_type, c.source) for c in stored.cells]
+    assert [c.metadata.get("tags") for c in made.cells] == [c.metadata.get("tags") for c in stored.cells]
+
+
+@every_notebook
+def test_its_solutions_are_gone_and_it_checks_all_its_exercises(path):
+    source = building.read_source(building.SOURCE / f"{path.stem}.md")
+    stored = path.read_text("utf-8")
+    assert "SOLUTION" not in stored
+    checked = [building.CHECK.search(cell.source)[1] for cell in source.cells if building.is_exercise(cell)]
+    assert checked == [e.name for e in exercises.catalogue().values() if e.notebook == path.stem]
+    for cell in nbformat.read(path, as_version=4).cells:
+        if building.is_exercise(cell):
+            (output,) = cell.outputs
+            assert output.data["text/plain"].startswith("○") and "...  # your code" in cell.source
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda p: p.stem)
+def test_is_one_sitting(path):
+    """At most 45 minutes, at least two exercises and one prediction; as easy to read as UDL's notebooks.
+
+    Of 66 notebooks of Prince's "Understanding Deep Learning" (January 2026) the mean reading ease is 69.2, by
+    the same function.
+    """
+    found = measured(path)
+    assert found.minutes <= 45, found
+    assert found.exercises >= 2 and found.predictions >= 1, found
+    assert found.ease >= 69.2, found
+    said = re.search(r"\*\*Time:\*\* (?:about )?(\d+) minutes", nbformat.read(path, as_version=4).cells[0].source)
+    assert said and abs(int(said[1]) - found.minutes) <= 7, (said and said[0], found)
+
+
+@every_notebook
+def test_outputs_are_for_people(path):
+    """Numbers, and never True or False."""
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
+            if STATE not in output.get("data", {}):
+                assert not re.search(r"\b(True|False)\b", text), text
+
+
+@every_notebook
+def test_every_explorer_and_question_has_its_place(path):
+    """Before an explorer a prediction; after it what should have been seen; no question is open twice."""
+    asked = [m for c in code_cells(path) for m in re.findall(r"\b(predict|seen)\(\"([\w.]+)\"\)", c.source)]
+    names = [name for kind, name in asked if kind == "predict"]
+    assert len(set(names)) == len(names) and sorted(names) == sorted(n for k, n in asked if k == "seen")
+    for name in names:
+        assert asked.index(("predict", name)) < asked.index(("seen", name))
+    assert "What was to be seen" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda p: p.stem)
 def test_is_named_after_a_module_and_uses_it(path):
     name = path.stem[3:]
     module = f"diffusion_lab.{MODULE.get(name, name)}"
@@ -65,7 +136,7 @@ def test_is_named_after_a_module_and_uses_it(path):
 def test_opens_with_what_it_gives_takes_and_needs(path):
     first = nbformat.read(path, as_version=4).cells[0]
     assert first.cell_type == "markdown" and first.source.startswith("# "), "the first cell is the title"
-    for what in (r"able to|you will", r"\bminutes?\b|\bmin\b", r"\bneeds?\b"):
+    for what in (r"able to|you will|gives you", r"\bminutes?\b|\bmin\b", r"\bneeds?\b"):
         assert re.search(what, first.source, re.IGNORECASE), f"nothing in the first cell matches {what!r}"
 
 

@@ -99,7 +99,7 @@ class TestShipped:
         import nbformat
         from nbtools import NOTEBOOKS
 
-        cells = nbformat.read(NOTEBOOKS / "06_train_a_unet.ipynb", as_version=4).cells
+        cells = nbformat.read(NOTEBOOKS / "07_unet.ipynb", as_version=4).cells
         (cell,) = [c for c in cells if c.cell_type == "code" and "recipe = training.Recipe(" in c.source]
         variables = {}
         exec(cell.source, variables)

@@ -7,6 +7,8 @@ report says what was seen and where to look, and never the solution.
 - ``names()``: all exercises, in the order of the course.
 - ``task(name)``: what is asked for.
 - ``check(name, function)``: the report, with ``passed``, ``mistake`` and ``message``.
+- ``progress()``: what is solved, from one small file beside the notebooks.
+- ``score(name, function)`` and ``otter_tests(folder)``: for those who grade, with nbgrader or otter-grader.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from typing import Any
 
 from .checking import closest, judge
 from .exercise import Exercise
+from .grading import otter_tests, score
+from .progress import Progress, progress, record
 from .report import Report
 from .running import CPU_SECONDS
 
-__all__ = ["Report", "check", "names", "task"]
+__all__ = ["Progress", "Report", "check", "names", "otter_tests", "progress", "score", "task"]
 
 # One file for each notebook that has exercises, in the order of the course.
 TOPICS = (
@@ -70,4 +74,6 @@ def check(name: str, function: Callable[..., Any], seconds: float = CPU_SECONDS)
     :returns: a report: ``passed``; ``mistake``, the name of the mistake if it is a known one, else None; ``message``.
     :raises ValueError: if there is no such exercise.
     """
-    return judge(exercise(name), function, seconds)
+    report = judge(exercise(name), function, seconds)
+    record(report)
+    return report

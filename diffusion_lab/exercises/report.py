@@ -6,6 +6,7 @@ import base64
 import html
 import io
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from torch import Tensor
@@ -50,7 +51,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         color, named = COLORS[self.state], f"<b>{html.escape(self.mistake)}.</b> " if self.mistake else ""
-        picture = f'<br><img alt="yours against the truth" src="{self.picture()}">' if self.pairs else ""
+        drawn = bool(self.pairs) and find_spec("matplotlib")  # a grader's machine may do without
+        picture = f'<br><img alt="yours against the truth" src="{self.picture()}">' if drawn else ""
         return (
             f'<div style="border-left: 4px solid {color}; padding: 4px 12px; margin: 4px 0">'
             f"<b>{SIGNS[self.state]} {html.escape(self.name)}:</b> "
