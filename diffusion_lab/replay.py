@@ -25,7 +25,7 @@ FORMAT = "diffusion_lab replay 1"
 TINY = dict(width=16, num_classes=10, image_size=8)
 RECIPES = {
     "mixture": Recipe(data="mixture", network="MLP", arguments=dict(width=80), steps=2000, batch=256),
-    "digits": Recipe(arguments=TINY, steps=800, batch=64, lr=4e-3),  # that of notebook 06
+    "digits": Recipe(arguments=TINY, steps=800, batch=64, lr=4e-3),  # that of notebook 07
 }
 N_TIMES = 20  # the loss is measured at this many t,
 SCORED = slice(1, None, 3)  # and at these of them the score, at the points of

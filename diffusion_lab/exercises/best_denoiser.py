@@ -23,9 +23,9 @@ EARLY = (
 def gaussian_denoiser(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
     """The best guess E[x_0|x_t], if the data is one Gaussian: x_0 ~ N(mean, std² I).
 
-    x_t has the shape [B, *D], and mean the shape [*D] of one example; std is a number, the standard deviation of
-    the data; t is one time, from 0 to T. schedule.signal and schedule.sigma are the two tables. Return the guess,
-    in the shape of x_t.
+    x_t has the shape [B, *D], and mean the shape [*D] of one example; std is a number, the standard
+    deviation of the data; t is one time, from 0 to T. schedule.signal and schedule.sigma are the two
+    tables. Return the guess, in the shape of x_t.
     """
     gain = schedule.signal[t] * std**2 / (schedule.signal[t] ** 2 * std**2 + schedule.sigma[t] ** 2)
     return mean + gain * (x_t - schedule.signal[t] * mean)
@@ -95,7 +95,7 @@ GAIN_OF_STD = (
 )
 GAIN_WITHOUT_SIGNAL = (
     "Your guess moves away from the mean by a wrong share, and the more so the larger t is.",
-    "Work out how x_0 and x_t vary together, and how much x_t varies in all: count the factors of signal in both.",
+    "Work out how x_0 and x_t vary together, and how much x_t varies: count the factors of signal.",
 )
 
 GAUSSIAN = Exercise(
@@ -160,7 +160,9 @@ def ideal_denoiser(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor)
 
 
 def finite_sets(generator: torch.Generator) -> Iterator[Case]:
-    """Few and many points (N = B and N = D among them), x_t among them and far away; t at both ends and between."""
+    """Few and many points (N = B and N = D among them), x_t among them and far away; t at both ends and
+    between.
+    """
     makers = [linear(), cosine(50), quadratic(100)]
     sizes = [((5,), (2,)), ((3, 4), (1, 2, 2)), ((4,), (4,)), ((7,), (3,)), ((1,), (3,)), ((6,), (1,))]
     for n in range(14):
@@ -372,7 +374,7 @@ SCORE = Exercise(
             "t along the last axis",
             along_the_last_axis,
             "Each column of the data got a time, where each example has one.",
-            "A factor of shape [B] meets the last axis of the data: ask what shape it needs to meet the first.",
+            "A factor of shape [B] meets the last axis of the data: what shape makes it meet the first?",
         ),
         Mistake(
             "variance for standard deviation",
@@ -384,7 +386,7 @@ SCORE = Exercise(
             "divided, not multiplied",
             lambda score, t, schedule: -score / aligned(schedule.sigma[t], score),
             "Your noise is far too large at small t.",
-            "The score grows as the noise gets narrower, and ε keeps its size: ask which way the factor goes.",
+            "The score grows as noise gets narrower, and ε keeps its size: which way does the factor go?",
         ),
         Mistake(
             "signal and sigma swapped",
@@ -408,9 +410,9 @@ SCORE = Exercise(
 def mixture_score(x: Tensor, means: Tensor, stds: Tensor, weights: Tensor) -> Tensor:
     """The score ∇ log p(x) of a mixture of K round Gaussians in D dimensions.
 
-    The density is p(x) = Σ_k weights[k] · N(x; means[k], stds[k]² I). x has the shape [B, D], means the shape
-    [K, D]; stds (standard deviations) and weights, which sum to 1, have the shape [K]. The score must be finite
-    for every x, also far from all means. Return it, in the shape of x.
+    The density is p(x) = Σ_k weights[k] · N(x; means[k], stds[k]² I). x has the shape [B, D], means the
+    shape [K, D]; stds (standard deviations) and weights, which sum to 1, have the shape [K]. The score
+    must be finite for every x, also far from all means. Return it, in the shape of x.
     """
     deviation = x[:, None] - means
     log_joint = weights.log() - x.shape[1] * stds.log() - (deviation**2).sum(2) / (2 * stds**2)
@@ -474,7 +476,7 @@ def equal_weights(x: Tensor, means: Tensor, stds: Tensor, weights: Tensor) -> Te
 
 WIDTHS = (
     "Your components share x in the wrong proportion wherever their widths differ.",
-    "Write down the whole density of a Gaussian in D dimensions: not all of what stands before exp is constant.",
+    "Write down a Gaussian density in D dimensions: not all that stands before exp is constant.",
 )
 SQUARES = (
     "The pull of your components depends on their widths in the wrong way.",
@@ -532,8 +534,8 @@ MIXTURE = Exercise(
         Mistake(
             "softmax without subtracting the largest",
             unstable_shares,
-            "It is right near the means, and NaN far from them, where every density is too small for a float.",
-            "Only differences of log-densities count: ask what you may subtract from all before you take exp.",
+            "It is right near the means, and NaN far away, where all densities are too small for a float.",
+            "Only differences of log-densities count: what may you subtract from all before exp?",
         ),
     ),
 )

@@ -16,9 +16,9 @@ NOTEBOOK = "06_training"
 def sgd_step(weight: Tensor, x_t: Tensor, v: Tensor, lr: float) -> Tensor:
     """The weights of a linear network after one step of gradient descent.
 
-    The network answers x_t @ weight: weight is [D, D], x_t [B, D] holds a batch and v [B, D] the truth; lr is the
-    learning rate, a number. The loss is the mean of (x_t @ weight − v)² over all B · D entries. Return the new
-    weights, [D, D]: weight minus lr times the gradient of the loss. Leave weight itself as it is.
+    The network answers x_t @ weight: weight is [D, D], x_t [B, D] holds a batch and v [B, D] the truth; lr is
+    the learning rate, a number. The loss is the mean of (x_t @ weight − v)² over all B · D entries. Return
+    the new weights, [D, D]: weight minus lr times the gradient of the loss. Leave weight itself as it is.
     """
     error = x_t @ weight - v
     gradient = 2 * x_t.T @ error / error.numel()

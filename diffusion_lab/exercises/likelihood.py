@@ -129,7 +129,7 @@ EULER_MISTAKES = (
 
 # ------------------------------------------------------------------------------------------- Hutchinson
 def hutchinson_trace(velocity: Callable[[Tensor], Tensor], x: Tensor, z: Tensor) -> Tensor:
-    """Hutchinson's estimate of the divergence of `velocity` at x, by automatic differentiation.
+    """The divergence of `velocity` at x, by Hutchinson's estimate and automatic differentiation.
 
     x has the shape [B, *D]. velocity(x) has the same shape, and treats the B examples one by one.
     z [P, B, *D] holds P probes of random signs, ±1. Each probe gives, for each example, the number zᵀ J z,

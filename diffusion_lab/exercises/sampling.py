@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -25,15 +26,18 @@ EARLY = (
 def ddim_step(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
     """One step of DDIM, from the time t to an earlier time s. Nothing is drawn.
 
-    x_t and eps (the network's guess ε̂ at x_t) have one shape, [B, *D]; s < t are times from 0 to T, not always
-    neighbours. schedule.signal and schedule.sigma are the two tables. Return x_s, in the shape of x_t.
+    x_t and eps (the network's guess ε̂ at x_t) have one shape, [B, *D]; s < t are times from 0 to T, not
+    always neighbours. schedule.signal and schedule.sigma are the two tables. Return x_s, in the shape of
+    x_t.
     """
     x0 = (x_t - schedule.sigma[t] * eps) / schedule.signal[t]
     return schedule.signal[s] * x0 + schedule.sigma[s] * eps
 
 
 def jumps(generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, int, int, NoiseSchedule]]:
-    """Long steps and steps of one, from T and to 0 among them; several shapes, two dtypes, three schedules."""
+    """Long steps and steps of one, from T and to 0 among them; several shapes, two dtypes, three
+    schedules.
+    """
     makers, shapes = [linear(), cosine(50), quadratic(100)], [(5, 2), (3, 1, 4, 4), (4, 4), (1, 3)]
     for n in range(14):
         schedule, shape = makers[n % 3], shapes[n % 4]
@@ -205,10 +209,10 @@ DDIM = Exercise(
 def ddpm_step(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
     """One step of DDPM, from t to an earlier s: Algorithm 2 of Ho et al., with fresh noise of variance β.
 
-    x_t, eps (the network's guess ε̂ at x_t) and noise (the z drawn from N(0, I)) have one shape, [B, *D]; s < t are
-    times from 0 to T, not always neighbours. α and β are those of the step from s to t: α = ᾱ_t/ᾱ_s, β = 1 − α.
-    schedule.alpha_bar, schedule.signal and schedule.sigma are tables; the schedule is variance-preserving. If s is
-    0, no noise is added. Return x_s, in the shape of x_t.
+    x_t, eps (the network's guess ε̂ at x_t) and noise (the z drawn from N(0, I)) have one shape, [B, *D];
+    s < t are times from 0 to T, not always neighbours. α and β are those of the step from s to t: α =
+    ᾱ_t/ᾱ_s, β = 1 − α. schedule.alpha_bar, schedule.signal and schedule.sigma are tables; the schedule is
+    variance-preserving. If s is 0, no noise is added. Return x_s, in the shape of x_t.
     """
     alpha = schedule.alpha_bar[t] / schedule.alpha_bar[s]
     beta = 1 - alpha
@@ -362,8 +366,9 @@ DDPM = Exercise(
 def strided_times(T: int, steps: int) -> Times:
     """The times that a sampler visits in so many steps, falling from T to 0 ("trailing").
 
-    T and steps are whole numbers, 1 ≤ steps ≤ T. Time number i, for i from 0 to steps, is T · (steps − i)/steps,
-    rounded to the nearest whole number. Return the list of all steps + 1 times: the first is T, the last is 0.
+    T and steps are whole numbers, 1 ≤ steps ≤ T. Time number i, for i from 0 to steps, is T · (steps −
+    i)/steps, rounded to the nearest whole number. Return the list of all steps + 1 times: the first is T,
+    the last is 0.
     """
     return [round(T * (steps - i) / steps) for i in range(steps + 1)]
 
@@ -448,13 +453,13 @@ TIMES = Exercise(
 def sample_loop(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Times) -> Tensor:
     """The whole of DDIM: from the noise x_T to a sample.
 
-    network(x, t) is the guess ε̂ at the noise in x, a tensor of the shape of x; x_T has the shape [B, *D]; times is
-    a list of falling times, from T to 0, such as [1000, 500, 0]. schedule.signal and schedule.sigma are the two
-    tables. Take one step of DDIM for each neighbouring pair of times, with one call of the network in each. Return
-    the last state, in the shape of x_T.
+    network(x, t) is the guess ε̂ at the noise in x, a tensor of the shape of x; x_T has the shape [B,
+    *D]; times is a list of falling times, from T to 0, such as [1000, 500, 0]. schedule.signal and
+    schedule.sigma are the two tables. Take one step of DDIM for each neighbouring pair of times, with one
+    call of the network in each. Return the last state, in the shape of x_T.
     """
     x = x_T
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         eps = network(x, t)
         x0 = (x - schedule.sigma[t] * eps) / schedule.signal[t]
         x = schedule.signal[s] * x0 + schedule.sigma[s] * eps
@@ -511,7 +516,7 @@ def loop_with(
 
     def function(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Times) -> Tensor:
         x, times = x_T, times[cut]
-        for t, s in zip(times[:-1], times[1:], strict=True):
+        for t, s in pairwise(times):
             x = step(x, ask(network, x, x_T, t, s), t, s, schedule)
         return x
 
@@ -520,14 +525,14 @@ def loop_with(
 
 def restarting(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Times) -> Tensor:
     x = x_T
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         x = ddim_step(x_T, network(x_T, t), t, s, schedule)
     return x
 
 
 def one_call(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Times) -> Tensor:
     x, eps = x_T, network(x_T, times[0])
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         x = ddim_step(x, eps, t, s, schedule)
     return x
 
@@ -607,4 +612,4 @@ LOOP = Exercise(
     ),
 )
 
-EXERCISES = (TIMES, DDIM, DDPM, LOOP)
+EXERCISES = (DDIM, TIMES, LOOP, DDPM)

@@ -172,7 +172,14 @@ def prior_bits(x0: Tensor, schedule: NoiseSchedule) -> Tensor:
 
 def data_and_ends(generator: torch.Generator) -> Iterator[Case]:
     """Rows and pictures of several sizes; schedules that end early, and one that ends in noise."""
-    makers = [linear(20), quadratic(50), linear(60, beta_T=0.1), cosine(40, max_beta=0.6), linear(5), linear(1000)]
+    makers = [
+        linear(20),
+        quadratic(50),
+        linear(60, beta_T=0.1),
+        cosine(40, max_beta=0.6),
+        linear(5),
+        linear(1000),
+    ]
     shapes = [(5, 2), (3, 1, 4, 4), (4, 4), (1, 3), (2, 3, 2, 2)]
     for n in range(12):
         schedule, shape = makers[n % 6], shapes[n % 5]

@@ -150,7 +150,7 @@ UNMIX = Exercise(
 
 # ---------------------------------------------------------------------------------------------- rms_distance
 def rms_distance(a: Tensor, b: Tensor) -> Tensor:
-    """How far two pictures are apart: the root of the mean of the squared differences.
+    """The distance of two pictures: the root of the mean of the squared differences.
 
     a and b have one shape, that of a picture or of a whole batch; the mean is over all their numbers. Return
     one number.

@@ -271,7 +271,7 @@ GAUSSIAN_KL = Exercise(
 
 # ---------------------------------------------------------------------------------------------- brownian_path
 def brownian_path(noise: Tensor, dt: float) -> Tensor:
-    """Brownian motion at the times 0, dt, 2 dt, …, N dt.
+    """The paths of a Brownian motion at the times 0, dt, 2 dt, …, N dt.
 
     noise holds independent draws from N(0, 1), [N, B]: row k is for step k of B independent paths. dt is the
     length of a step in time. Each path starts at 0, and its increments have the variance dt.

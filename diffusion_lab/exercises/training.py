@@ -20,9 +20,9 @@ NOTEBOOK = "06_training"
 def drop_labels(label: Tensor, hidden: Tensor, null: int) -> Tensor:
     """The labels that the network is shown.
 
-    label [B] holds whole numbers from 0 to null − 1, one class for each example; hidden [B] holds True where the
-    label must not be seen; null is one whole number, the index that means "no class". Return [B]: null where
-    hidden is True, and the label everywhere else. Leave label itself as it is.
+    label [B] holds whole numbers from 0 to null − 1, one class for each example; hidden [B] holds True where
+    the label must not be seen; null is one whole number, the index that means "no class". Return [B]: null
+    where hidden is True, and the label everywhere else. Leave label itself as it is.
     """
     return torch.where(hidden, null, label)
 
@@ -95,11 +95,11 @@ class Toy(nn.Module):
 def training_loss(net: nn.Module, x0: Tensor, t: Tensor, noise: Tensor, schedule: NoiseSchedule) -> Tensor:
     """The loss of one batch, for a network that predicts v.
 
-    x0 and noise have one shape, [B, *D], and noise is drawn from N(0, I); t [B] holds one whole number for each
-    example, from 0 to T; schedule.signal and schedule.sigma are the tables, indexed by t. Make x_t, ask
-    net(x_t, t), which answers in the shape of x0, and compare the answer with the true v = signal · noise −
-    sigma · x0. Return one number, a tensor of shape []: the squared error, averaged over all B examples and all
-    their entries. Gradients must reach the weights of net.
+    x0 and noise have one shape, [B, *D], and noise is drawn from N(0, I); t [B] holds one whole number for
+    each example, from 0 to T; schedule.signal and schedule.sigma are the tables, indexed by t. Make
+    x_t = signal · x0 + sigma · noise, ask net(x_t, t), which answers in the shape of x0, and compare the
+    answer with the true v = signal · noise − sigma · x0. Return one number, a tensor of shape []: the squared
+    error, averaged over all B examples and all their entries. Gradients must reach the weights of net.
     """
     shape = (-1, *[1] * (x0.ndim - 1))
     signal, sigma = (table[t].to(x0.dtype).reshape(shape) for table in (schedule.signal, schedule.sigma))

@@ -1,4 +1,4 @@
-"""Exercises of notebook 07: how the condition gets in, the time as a vector, the way up, and attention."""
+"""Exercises of notebook 07: how the condition gets in, the time as a vector, the way up, attention."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def film(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Let a condition scale and shift each channel of an image.
 
     h is [B, C, H, W]; scale and shift are [B, C], one number for each channel of each example. Return
-    h · (1 + scale) + shift, in the shape of h: all pixels of a channel are treated alike, and scale = shift = 0
-    leaves h as it is.
+    h · (1 + scale) + shift, in the shape of h: all pixels of a channel are treated alike, and
+    scale = shift = 0 leaves h as it is.
     """
     return h * (1 + scale[:, :, None, None]) + shift[:, :, None, None]
 
@@ -164,7 +164,7 @@ def up_and_join(h: Tensor, seen: Tensor) -> Tensor:
     """A step of the way up: make the image twice as wide, and join what was seen on the way down.
 
     h is [B, C, H, W]; seen is [B, S, 2 H, 2 W]. Each pixel of h becomes a square of four equal pixels, which
-    gives [B, C, 2 H, 2 W]. Return [B, C + S, 2 H, 2 W]: the channels of the enlarged h first, then those of seen.
+    gives [B, C, 2 H, 2 W]. Return [B, C + S, 2 H, 2 W]: the channels of the enlarged h first, then seen's.
     """
     wide = h.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     return torch.cat([wide, seen], dim=1)
@@ -227,8 +227,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention with one head: each place takes a weighted mean of what all places have to say.
 
     query, key and value are [B, N, C]: N places with C numbers each. The score of place j for place i is the
-    dot product of query i and key j, divided by √C. Softmax over j turns the scores of each i into weights that
-    sum to 1. Return [B, N, C]: for each i, the mean of the values of all j with these weights.
+    dot product of query i and key j, divided by √C. Softmax over j turns the scores of each i into weights
+    that sum to 1. Return [B, N, C]: for each i, the mean of the values of all j with these weights.
     """
     scores = query @ key.transpose(1, 2) / query.shape[2] ** 0.5
     return scores.softmax(dim=2) @ value

@@ -33,9 +33,9 @@ def aligned(values: Tensor, x: Tensor) -> Tensor:
 def x0_from_eps(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
     """The guess x̂_0 that belongs to a guess at the noise.
 
-    x_t and eps (the guess ε̂) have one shape, [B, *D]; t has the shape [B]: example n has the time t[n], from 0
-    to T. schedule.signal and schedule.sigma are the two tables, with signal above 0. Return x̂_0, in the shape of
-    x_t.
+    x_t and eps (the guess ε̂) have one shape, [B, *D]; t has the shape [B]: example n has the time t[n],
+    from 0 to T. schedule.signal and schedule.sigma are the two tables, with signal above 0. Return x̂_0,
+    in the shape of x_t.
     """
     signal = schedule.signal[t].reshape(-1, *[1] * (x_t.ndim - 1)).to(x_t)
     sigma = schedule.sigma[t].reshape(-1, *[1] * (x_t.ndim - 1)).to(x_t)
@@ -43,7 +43,9 @@ def x0_from_eps(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) ->
 
 
 def batches(generator: torch.Generator) -> Iterator[Case]:
-    """Several shapes, B = D among them, two dtypes, three schedules, a time for each; both ends and between."""
+    """Several shapes, B = D among them, two dtypes, three schedules, a time for each; both ends and
+    between.
+    """
     makers = [linear(), quadratic(100, beta_T=0.1), linear(50, beta_T=0.2)]
     shapes = [(5, 2), (3, 1, 4, 4), (4, 4), (1, 3), (4, 1, 4, 4), (3, 3)]
     for n in range(12):
@@ -269,9 +271,9 @@ V = Exercise(
 def x0_from_v(v: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
     """The guess x̂_0 that belongs to a guess at v = signal · ε − sigma · x_0, on any schedule.
 
-    v and x_t have one shape, [B, *D]; t is one time, from 0 to T. schedule.signal and schedule.sigma are the two
-    tables. The schedule need not be variance-preserving: signal² + sigma² may be any number above 0, and signal
-    may be 0. Return x̂_0, in the shape of x_t.
+    v and x_t have one shape, [B, *D]; t is one time, from 0 to T. schedule.signal and schedule.sigma are
+    the two tables. The schedule need not be variance-preserving: signal² + sigma² may be any number above
+    0, and signal may be 0. Return x̂_0, in the shape of x_t.
     """
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return (signal * x_t - sigma * v) / (signal**2 + sigma**2)
@@ -391,9 +393,10 @@ X0_FROM_V = Exercise(
 def clipped_eps(x_t: Tensor, eps: Tensor, t: int, schedule: NoiseSchedule, limit: float) -> Tensor:
     """The noise guess that fits x_t after x̂_0 has been clipped to [−limit, limit].
 
-    x_t and eps (the guess ε̂ of a network) have one shape, [B, *D]; t is one time, from 1 to T; limit is a number
-    above 0. schedule.signal and schedule.sigma are the two tables. Get x̂_0 from ε̂, clip it, and return the ε̂
-    with which x_t = signal · x̂_0 + sigma · ε̂ holds for the clipped x̂_0, in the shape of x_t.
+    x_t and eps (the guess ε̂ of a network) have one shape, [B, *D]; t is one time, from 1 to T; limit is
+    a number above 0. schedule.signal and schedule.sigma are the two tables. Get x̂_0 from ε̂, clip it,
+    and return the ε̂ with which x_t = signal · x̂_0 + sigma · ε̂ holds for the clipped x̂_0, in the shape
+    of x_t.
     """
     x0 = (x_t - schedule.sigma[t] * eps) / schedule.signal[t]
     return (x_t - schedule.signal[t] * x0.clamp(-limit, limit)) / schedule.sigma[t]

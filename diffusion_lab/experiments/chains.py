@@ -12,7 +12,7 @@ from .stored import digits, hundred_steps
 
 
 def one_dimensional() -> GaussianMixture:
-    """Three Gaussians on a line, of different place, width and weight: those of notebook 02."""
+    """Three Gaussians on a line, of different place, width and weight: those of notebook 03."""
     means = torch.tensor([[-0.8], [0.1], [0.8]], dtype=torch.float64)
     return GaussianMixture(means, stds=[0.12, 0.12, 0.2], weights=[0.5, 0.2, 0.3])
 
