@@ -1,7 +1,7 @@
 """The forward process q: how data becomes noise, one step at a time, in one jump, and backwards when x_0 is
 known.
 
-It has no parameters. Notebook 02 walks through the functions `q_…` in this order; the two after them give the
+It has no parameters. Notebook 03 walks through the functions `q_…` in this order; the two after them give the
 numbers that q(x_t|x_s) and q(x_s|x_t, x_0) are made of, for any two times s < t.
 """
 

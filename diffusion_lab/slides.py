@@ -64,6 +64,7 @@ html, body, main { height: 100%; margin: 0; background: white }
 .reveal .slides > section, .reveal .slides > section > section { height: 100%; overflow-y: auto } .reveal .jp-OutputArea-output { overflow: visible }
 .diffusion-lab, .diffusion-lab-quiz { color-scheme: light } .reveal .diffusion-lab { font-size: 15px }
 .reveal .diffusion-lab :is(p, ul, ol, pre), .reveal .diffusion-lab-quiz :is(p, ul, ol) { font-size: inherit }
+.reveal :is(.diffusion-lab-prediction, .diffusion-lab-seen) { font-size: 21px; max-width: none }
 .reveal .diffusion-lab .controls { position: static; font-size: inherit; pointer-events: auto; z-index: auto }
 """
 
@@ -76,7 +77,7 @@ class Slides(SlidesExporter):
     @pass_context
     def markdown2html(self, _context: Any, source: str) -> str:
         """A Markdown cell as HTML: the links of a notebook lead to the slides of another."""
-        return markdown().render(re.sub(r"\]\((\w+)\.ipynb", r"](\1.html", source))
+        return markdown(notebook=True).render(re.sub(r"\]\((\w+)\.ipynb", r"](\1.html", source))
 
 
 def slides(folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS) -> Path:

@@ -50,7 +50,9 @@ def student(nb):
         if cell.cell_type == "code":
             found = bool(MARKED.search(cell.source))
             if found != is_exercise(cell):
-                raise ValueError(f"a cell is tagged `exercise` if it holds a solution, and only then:\n{cell.source}")
+                raise ValueError(
+                    f"a cell is tagged `exercise` if it holds a solution, and only then:\n{cell.source}"
+                )
             cell.source = MARKED.sub(r"\1...  # your code", cell.source)
     return nb
 

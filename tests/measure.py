@@ -44,7 +44,9 @@ class Measured:
 
 def prose(markdown):
     """The words of a Markdown text as sentences: no code, equations, tables, headings, marks or addresses."""
-    text = re.sub(r"```.*?```|\$\$.*?\$\$|\\begin\{.*?\\end\{\w+\*?\}|<!--.*?-->", " ", markdown, flags=re.DOTALL)
+    text = re.sub(
+        r"```.*?```|\$\$.*?\$\$|\\begin\{.*?\\end\{\w+\*?\}|<!--.*?-->", " ", markdown, flags=re.DOTALL
+    )
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)  # links: their words stay
     text = re.sub(r"<[^>]*>", " ", text)
     text = re.sub(r"^\s*(\||#).*$", "", text, flags=re.MULTILINE)
@@ -109,7 +111,9 @@ def words_of(name):
 
 def table(folder):
     """Rows of text, one for each notebook."""
-    rows = [f"{'notebook':22s} {'minutes':>7s} {'words':>6s} {'code':>5s} {'exercises':>9s} {'predictions':>11s} {'ease':>5s}"]
+    rows = [
+        f"{'notebook':22s} {'minutes':>7s} {'words':>6s} {'code':>5s} {'exercises':>9s} {'predictions':>11s} {'ease':>5s}"
+    ]
     for path in sorted(folder.glob("*.ipynb")):
         m = measured(path)
         rows.append(

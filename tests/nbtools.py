@@ -78,7 +78,8 @@ def fragments(client, cell):
         client.nb.cells.append(ask)  # the client wants its cells in the notebook
         client.execute_cell(ask, len(client.nb.cells) - 1, store_history=False)
         client.nb.cells.pop()
-        if fragment := ask.outputs[0].data["text/html"]:
+        answers = [o.data["text/html"] for o in ask.outputs if "text/html" in o.get("data", {})]
+        if fragment := answers[0]:  # beside it there may be a progress bar
             yield output, fragment
 
 

@@ -57,7 +57,9 @@ def test_the_student_gets_no_solution(source):
 
 def test_solutions_have_the_stored_outputs_and_a_passed_report(source):
     stored = student(source)
-    stored.cells[2].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "○ open"}, execution_count=1)]
+    stored.cells[2].outputs = [
+        nbformat.v4.new_output("execute_result", {"text/plain": "○ open"}, execution_count=1)
+    ]
     stored.cells[3].outputs = [nbformat.v4.new_output("stream", text="42\n")]
     for n, cell in enumerate(stored.cells[2:], 1):
         cell.execution_count = n

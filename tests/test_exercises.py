@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from diffusion_lab import exercises
-from diffusion_lab.exercises import TOPICS, catalogue, check
+from diffusion_lab.exercises import catalogue, check
 from diffusion_lab.exercises.checking import outcomes
 from diffusion_lab.exercises.comparing import agree
 from diffusion_lab.exercises.running import CPU_SECONDS, call, run
@@ -38,7 +38,7 @@ def students(topic):
     return module
 
 
-THEIRS = {topic: students(topic) for topic in TOPICS if (HERE / f"{topic}.py").exists()}
+THEIRS = {path.stem: students(path.stem) for path in sorted(HERE.glob("*.py"))}
 
 
 def answers(kind):
@@ -106,7 +106,9 @@ def test_mistakes_differ_from_the_solution_and_from_each_other(exercise):
     for name, theirs in found.items():
         assert not all(map(agree, theirs, right)), f"{name} is no mistake"
     for (a, theirs), (b, others) in itertools.combinations(found.items(), 2):
-        assert a[0] == b[0] or not all(map(agree, theirs, others)), f"{a[0]} and {b[0]} are the same on these inputs"
+        assert a[0] == b[0] or not all(map(agree, theirs, others)), (
+            f"{a[0]} and {b[0]} are the same on these inputs"
+        )
 
 
 @every_exercise
@@ -126,14 +128,19 @@ def test_names_of_mistakes_are_shared():
 # what students hand in
 
 
-def test_every_exercise_has_answers():
-    for topic, module in THEIRS.items():
-        for exercise in importlib.import_module(f"diffusion_lab.exercises.{topic}").EXERCISES:
-            assert len(module.RIGHT[exercise.name]) >= 5, f"{exercise.name}: five right answers"
-            named = {mistake.name for mistake in exercise.mistakes}
-            assert named <= module.WRONG[exercise.name].keys(), f"{exercise.name}: {named - module.WRONG[exercise.name].keys()}"
-            assert module.TWO[exercise.name], f"{exercise.name}: two mistakes at once"
-    assert set(THEIRS) == {topic for topic in TOPICS}
+@every_exercise
+def test_every_exercise_has_answers(exercise):
+    theirs, name = THEIRS[exercise.notebook[3:]], exercise.name
+    assert len(theirs.RIGHT[name]) >= 5, "five right answers"
+    named = {mistake.name for mistake in exercise.mistakes}
+    assert named <= theirs.WRONG[name].keys(), named - theirs.WRONG[name].keys()
+    assert theirs.TWO[name], "two mistakes at once"
+
+
+def test_exercises_come_in_the_order_of_the_course():
+    notebooks = [exercise.notebook for exercise in EVERY]
+    assert notebooks == sorted(notebooks) and len(set(notebooks)) == 18
+    assert {notebook[3:] for notebook in notebooks} == set(THEIRS)
 
 
 @pytest.mark.parametrize(("name", "function"), [*answers("RIGHT")])
@@ -156,7 +163,8 @@ def test_two_mistakes_at_once_get_no_name(name, function):
 
 
 @pytest.mark.parametrize(
-    ("name", "function"), [pytest.param(n, f, id=n) for m in THEIRS.values() for n, f in getattr(m, "AGREES", {}).items()]
+    ("name", "function"),
+    [pytest.param(n, f, id=n) for m in THEIRS.values() for n, f in getattr(m, "AGREES", {}).items()],
 )
 def test_the_solution_agrees_with_the_package(name, function):
     exercise = exercises.exercise(name)

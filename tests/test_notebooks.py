@@ -97,7 +97,9 @@ def test_is_one_sitting(path):
     assert found.minutes <= 45, found
     assert found.exercises >= 2 and found.predictions >= 1, found
     assert found.ease >= 69.2, found
-    said = re.search(r"\*\*Time:\*\* (?:about )?(\d+) minutes", nbformat.read(path, as_version=4).cells[0].source)
+    said = re.search(
+        r"\*\*Time:\*\* (?:about )?(\d+) minutes", nbformat.read(path, as_version=4).cells[0].source
+    )
     assert said and abs(int(said[1]) - found.minutes) <= 7, (said and said[0], found)
 
 

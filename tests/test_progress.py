@@ -29,7 +29,7 @@ COURSE = {"jump": "03_forward", "step": "03_forward", "bound": "12_elbo"}
 def file(tmp_path, monkeypatch):
     """A course of three exercises, and a folder of one's own."""
     course = {name: SimpleNamespace(notebook=notebook) for name, notebook in COURSE.items()}
-    monkeypatch.setattr(exercises, "catalogue", lambda: course)
+    monkeypatch.setattr(module, "catalogue", lambda: course)
     monkeypatch.setenv("DIFFUSION_LAB_PROGRESS", str(tmp_path / "mine" / "progress.json"))
     module.say_once.cache_clear()
     return tmp_path / "mine" / "progress.json"

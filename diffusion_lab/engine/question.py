@@ -244,10 +244,12 @@ def verdict(case: Case | None) -> str:
 
 
 @functools.cache
-def markdown() -> MarkdownIt:
-    """CommonMark without HTML, with equations between dollars as MathML."""
+def markdown(notebook: bool = False) -> MarkdownIt:
+    """CommonMark without HTML, with equations between dollars as MathML; in a notebook with HTML and tables."""
     maths = LatexToMathML(fancy_error=False)
-    found = MarkdownIt("commonmark", {"html": False})
+    found = MarkdownIt("commonmark", {"html": notebook})
+    if notebook:
+        found.enable("table")
     found.use(dollarmath_plugin, allow_labels=False, allow_digits=False, double_inline=True)
 
     def inline(_: Any, tokens: Any, k: int, *_more: Any) -> str:

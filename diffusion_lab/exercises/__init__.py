@@ -1,8 +1,8 @@
 """Exercises: a few lines each, and a checker that says which mistake it was.
 
-``exercises.check("closed_form", closed_form)`` runs the student's function on inputs that it draws, compares what
-comes back with the right answer, and, where that is wrong, with a catalogue of mistakes that have names. The
-report says what was seen and where to look, and never the solution.
+``exercises.check("closed_form", closed_form)`` runs the student's function on inputs that it draws, compares
+what comes back with the right answer, and, where that is wrong, with a catalogue of mistakes that have names.
+The report says what was seen and where to look, and never the solution.
 
 - ``names()``: all exercises, in the order of the course.
 - ``task(name)``: what is asked for.
@@ -14,33 +14,17 @@ report says what was seen and where to look, and never the solution.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from importlib import import_module
 from typing import Any
 
-from .checking import closest, judge
-from .exercise import Exercise
+from .checking import judge
 from .grading import otter_tests, score
 from .progress import Progress, progress, record
 from .report import Report
 from .running import CPU_SECONDS
+from .topics import catalogue, exercise
 
-__all__ = ["Progress", "Report", "check", "names", "otter_tests", "progress", "score", "task"]
-
-# One file for each notebook that has exercises, in the order of the course.
-TOPICS = (
-    "toolbox start_here schedules forward best_denoiser views training unet sampling guidance "
-    "posterior elbo bits sde fast_samplers likelihood metrics diffusers"
-).split()
-
-
-@cache
-def catalogue() -> dict[str, Exercise]:
-    """Every exercise by its name, in the order of the course."""
-    found: list[Exercise] = []
-    for topic in TOPICS:
-        found += import_module(f".{topic}", __name__).EXERCISES
-    return {exercise.name: exercise for exercise in found}
+__all__ = ["Progress", "Report", "catalogue", "check", "exercise", "names", "otter_tests", "progress"]
+__all__ += ["score", "task"]
 
 
 def names() -> list[str]:
@@ -56,22 +40,12 @@ def task(name: str) -> str:
     return exercise(name).task
 
 
-def exercise(name: str) -> Exercise:
-    """The exercise of that name.
-
-    :raises ValueError: if there is none.
-    """
-    if name not in catalogue():
-        raise ValueError(f"name must be that of an exercise; got {name!r}: {closest(str(name), names())}")
-    return catalogue()[name]
-
-
 def check(name: str, function: Callable[..., Any], seconds: float = CPU_SECONDS) -> Report:
     """Run `function` on the inputs of the exercise `name`, and say whether it is right.
 
-    :param function: the student's function itself. It gets copies of the inputs, in a thread of its own that is
-        stopped after `seconds` of processor time; what it prints is swallowed, and what it raises is reported.
-    :returns: a report: ``passed``; ``mistake``, the name of the mistake if it is a known one, else None; ``message``.
+    :param function: the student's function itself. It gets copies of the inputs, in a thread of its own that
+        is stopped after `seconds` of processor time; what it prints is swallowed, what it raises is reported.
+    :returns: a report: ``passed``; ``mistake``, its name if it is a known one, else None; ``message``.
     :raises ValueError: if there is no such exercise.
     """
     report = judge(exercise(name), function, seconds)

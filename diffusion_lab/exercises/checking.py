@@ -42,7 +42,7 @@ def judge(exercise: Exercise, function: Any, seconds: float = CPU_SECONDS) -> Re
     if all(good) and not beside:
         return report(f"Right, on all {len(cases)} inputs.", passed=True)
     pairs = drawable(comparable(theirs.outcomes, right))
-    if len(beside) == 1 and (all(good) or DTYPE in beside and nearly(theirs.outcomes, right)):
+    if len(beside) == 1 and (all(good) or (DTYPE in beside and nearly(theirs.outcomes, right))):
         ((name, (seen, look)),) = beside.items()
         return report(f"{seen} {look}", name, pairs=() if all(good) else pairs)
     if list(beside) == [OWN_NOISE] and len(comparable(theirs.outcomes, right)) >= len(cases):
@@ -104,7 +104,7 @@ def side_effects(exercise: Exercise, theirs: Run, right: list[Outcome]) -> dict[
         found[DETACHED] = seen, "Look for detach, no_grad, item, numpy, or a tensor made anew from numbers."
     coarse = [name for name in map(poorer_dtype, theirs.outcomes, right) if name]
     if coarse:
-        wanted = next(str(part.dtype).removeprefix("torch.") for truth in right for part in parts(truth.value))
+        wanted = str(parts(right[0].value)[0].dtype).removeprefix("torch.")
         seen = f"Your result has dtype {coarse[0]}, where the inputs ask for {wanted} or better."
         found[DTYPE] = seen, "Look for float(), int(), long(), or a tensor made without a dtype."
     return found
@@ -128,7 +128,7 @@ def nearly(theirs: list[Outcome], right: list[Outcome]) -> bool:
 
 def comparable(theirs: list[Outcome], right: list[Outcome]) -> list[tuple[Tensor, Tensor]]:
     """(right, student's) for each part of an answer that has the right shape."""
-    pairs = []
+    pairs: list[tuple[Tensor, Tensor]] = []
     for yours, truth in zip(theirs, right, strict=True):
         if yours.error is None and truth.error is None:
             try:
@@ -142,7 +142,8 @@ def symptoms(
     exercise: Exercise, theirs: Run, right: list[Outcome], good: list[bool], cases: list[Case]
 ) -> list[str]:
     """Sentences on what was seen, for a mistake without a name."""
-    said, n = [], len(cases)
+    said: list[str] = []
+    n = len(cases)
     where = [exercise.describe(case) for case, fine in zip(cases, good, strict=True) if not fine]
     if 0 < sum(good) < n:
         said.append(f"It is right on {sum(good)} of {n} inputs; the first one that is wrong has {where[0]}.")

@@ -22,9 +22,16 @@ class NotAlike(Exception):
 
 def parts(value: Any) -> list[Tensor]:
     """A right answer as a list of tensors: a tuple has several, numbers and lists of numbers are one."""
+    value = spread(value)
     if isinstance(value, tuple):
         return [tensor_of(part) for part in value]
     return [tensor_of(value)]
+
+
+def spread(value: Any) -> Any:
+    """A Gaussian as the pair of its mean and variance; all else as it is."""
+    gaussian = hasattr(value, "mean") and hasattr(value, "var") and not isinstance(value, Tensor | np.ndarray)
+    return (value.mean, value.var) if gaussian and not isinstance(value, np.generic) else value
 
 
 def tensor_of(value: Any) -> Tensor:
@@ -35,7 +42,7 @@ def tensor_of(value: Any) -> Tensor:
         return torch.as_tensor(np.asarray(value))
     if isinstance(value, bool | int | float):
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
-    if isinstance(value, list | tuple | range) and len(value):
+    if type(value) in (list, tuple, range) and len(value):
         entries = [tensor_of(entry) for entry in value]
         if len({entry.shape for entry in entries}) > 1:
             raise NotAlike("it returned a list whose entries have different shapes")
@@ -47,12 +54,10 @@ def tensor_of(value: Any) -> Tensor:
 
 def parts_like(value: Any, right: Any) -> list[Tensor]:
     """A student's answer as tensors that have the shapes of `right`; NotAlike where that cannot be."""
-    wanted = parts(right)
+    wanted, right = parts(right), spread(right)
     if isinstance(right, tuple):
-        if hasattr(value, "mean") and hasattr(value, "var") and not isinstance(value, Tensor | np.ndarray):
-            value = (value.mean, value.var)  # a Gaussian says the same
         try:
-            given = list(value)
+            given = list(spread(value))
         except TypeError:
             raise NotAlike(f"it returned one thing, where {len(wanted)} are wanted") from None
         if len(given) != len(wanted):
@@ -68,7 +73,8 @@ def fitted(given: Tensor, like: Tensor) -> Tensor:
         raise NotAlike("it returned complex numbers")
     if given.shape == like.shape:
         return given
-    same_rank = given.ndim == like.ndim and all(a in (1, b) for a, b in zip(given.shape, like.shape, strict=True))
+    pairs = zip(given.shape, like.shape, strict=False)
+    same_rank = given.ndim == like.ndim and all(a in (1, b) for a, b in pairs)
     if given.numel() == 1 or same_rank:
         return given.expand_as(like) if same_rank else given.reshape(()).expand(like.shape)
     raise NotAlike(f"it returned the shape {list(given.shape)}, where {list(like.shape)} is wanted")
@@ -110,10 +116,11 @@ def poorer_dtype(yours: Outcome, right: Outcome) -> str:
     """The dtype of an answer that is coarser than that of the right one; "" if none is."""
     if yours.error or right.error or yours.value is None:
         return ""
-    values = yours.value if isinstance(right.value, tuple) and isinstance(yours.value, tuple) else (yours.value,)
+    value = spread(yours.value)
+    values = value if isinstance(right.value, tuple) and isinstance(value, tuple) else (value,)
     for value, like in zip(values, parts(right.value), strict=False):
         if isinstance(value, Tensor) and like.is_floating_point():
-            coarse = not value.is_floating_point() or torch.finfo(value.dtype).eps > torch.finfo(like.dtype).eps
-            if coarse:
+            finest = torch.finfo(like.dtype).eps
+            if not value.is_floating_point() or torch.finfo(value.dtype).eps > finest:
                 return str(value.dtype).removeprefix("torch.")
     return ""

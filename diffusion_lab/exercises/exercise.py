@@ -33,8 +33,8 @@ class Mistake:
 class Exercise:
     """One function for the student to write.
 
-    :ivar solution: the right answer, written plainly. Its name is the exercise's name, and its docstring the task.
-    :ivar cases: draws the inputs to try: a function of a generator that gives one tuple of arguments for each call.
+    :ivar solution: the right answer, written plainly. Its name is the exercise's, and its docstring the task.
+    :ivar cases: draws the inputs to try: from a generator, one tuple of arguments for each call.
     :ivar mistakes: the catalogue of this exercise.
     :ivar notebook: where it stands, such as "03_forward".
     """
@@ -75,7 +75,7 @@ def words(value: Any) -> str:
         return f"= {value.item():.4g}" if value.ndim == 0 else f"of shape {list(value.shape)}"
     if isinstance(value, int | float | str) or value is None:
         return f"= {value:.4g}" if isinstance(value, float) else f"= {value}"
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):
         return f"with {len(value)} entries"
     name = getattr(value, "name", "") or getattr(value, "__name__", "") or type(value).__name__
     return f"({name})"

@@ -103,9 +103,10 @@ def dpm_2m_step(
     """x_s, by one step of DPM-Solver++(2M): a DDIM step whose guess is extrapolated in log SNR.
 
     x_t [B, *D] is the state at time t. x0 is the guess x̂_0 made there; x0_before is the one that was made at
-    t_before; both have the shape of x_t. The times t_before, t and s are whole numbers, T ≥ t_before > t > s ≥ 1.
-    schedule has the tables schedule.signal, schedule.sigma and schedule.log_snr. With h the gain in log SNR from
-    t to s, and h_before that from t_before to t, the guess is D = x0 + h/(2 h_before) · (x0 − x0_before).
+    t_before; both have the shape of x_t. The times t_before, t and s are whole numbers, with
+    T ≥ t_before > t > s ≥ 1. schedule has the tables schedule.signal, schedule.sigma and schedule.log_snr.
+    With h the gain in log SNR from t to s, and h_before that from t_before to t, the guess is
+    D = x0 + h/(2 h_before) · (x0 − x0_before).
     Return x_s, in the shape of x_t: that of a DDIM step that takes D for x̂_0, and the ε̂ that belongs to D.
     """
     h_before = schedule.log_snr[t] - schedule.log_snr[t_before]

@@ -14,6 +14,7 @@ from typing import Any
 
 from .checking import judge
 from .progress import course
+from .topics import exercise
 
 OTTER = '''\
 """What Otter-Grader runs on the student's `{name}`. Written by diffusion_lab.exercises.otter_tests."""
@@ -48,7 +49,6 @@ def score(name: str, function: Callable[..., Any]) -> float:
 
     :raises ValueError: if there is no such exercise.
     """
-    from . import exercise  # noqa: PLC0415 - it imports this module
 
     with contextlib.redirect_stderr(io.StringIO()):
         return float(judge(exercise(name), function).passed)

@@ -64,7 +64,7 @@ def along(
     """Euler's method with one thing done in another way."""
 
     def function(x: Tensor, velocity: Velocity, divergence: Velocity, steps: int) -> Tensor:
-        start, parts = x, []
+        start, parts = x, list[Tensor]()
         for k in range(steps):
             moved = x + velocity(x, k / steps) / steps
             parts.append(divergence(moved if after else x, k / steps))

@@ -17,7 +17,8 @@ def inception_score(probabilities: Tensor) -> Tensor:
     """The inception score of N samples: exp of the mean KL(p(y|x) ‖ p(y)).
 
     probabilities [N, K] holds p(y|x): a row for each sample x, a column for each class y. All entries are
-    above 0, and each row sums to 1. p(y) is the mean of p(y|x) over the samples. Return one number, from 1 to K.
+    above 0, and each row sums to 1. p(y) is the mean of p(y|x) over the samples.
+    Return one number, from 1 to K.
     """
     of_all = probabilities.mean(0)
     kl = (probabilities * (probabilities / of_all).log()).sum(1)
@@ -40,8 +41,9 @@ def kl_with(p: Tensor, of_all: Tensor) -> Tensor:
 def mmd2(kernel_aa: Tensor, kernel_bb: Tensor, kernel_ab: Tensor) -> Tensor:
     """The squared maximum mean discrepancy of two sets, estimated without bias from their kernel matrices.
 
-    kernel_aa [N, N] holds k(a_i, a_j) of all pairs of the first set; kernel_bb [M, M] those of the second set;
-    kernel_ab [N, M] holds k(a_i, b_j). N and M are at least 2. The pairs of a point with itself are left out.
+    kernel_aa [N, N] holds k(a_i, a_j) of all pairs of the first set; kernel_bb [M, M] those of the second
+    set; kernel_ab [N, M] holds k(a_i, b_j). N and M are at least 2. The pairs of a point with itself are left
+    out.
     Return one number, E k(a, a′) + E k(b, b′) − 2 E k(a, b). It may be below 0.
     """
     N, M = len(kernel_aa), len(kernel_bb)

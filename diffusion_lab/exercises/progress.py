@@ -27,6 +27,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .report import COLORS, SIGNS, Report
+from .topics import catalogue
 
 FILE, VARIABLE = "progress.json", "DIFFUSION_LAB_PROGRESS"
 SECONDS = 5.0  # to wait for the lock, which others hold for a few milliseconds
@@ -144,7 +145,6 @@ def course(notebook: str | None = None) -> dict[str, list[str]]:
 
     :raises ValueError: if no exercise belongs to such a notebook.
     """
-    from . import catalogue  # noqa: PLC0415 - it imports this module
 
     found: dict[str, list[str]] = {}
     for name, exercise in catalogue().items():

@@ -36,7 +36,7 @@ class Report:
 
     @property
     def state(self) -> str:
-        """"right", "wrong" or "open"."""
+        """ "right", "wrong" or "open"."""
         return "right" if self.passed else "open" if self.open else "wrong"
 
     def __str__(self) -> str:
@@ -63,7 +63,9 @@ class Report:
         """The student's values over the true ones, as a PNG in a data URI: on the diagonal they agree."""
         from matplotlib.figure import Figure  # noqa: PLC0415 - only where something is wrong
 
-        figure = Figure(figsize=(3.4, 3.0), layout="constrained")  # no pyplot: nobody else's figure is touched
+        figure = Figure(
+            figsize=(3.4, 3.0), layout="constrained"
+        )  # no pyplot: nobody else's figure is touched
         axes = figure.subplots()
         for n, (truth, yours) in enumerate(self.pairs):
             axes.scatter(truth, yours, s=12, color=COLORS["wrong"], label=None if n else "your values")

@@ -21,9 +21,19 @@ from torch import Tensor, nn
 from ..schedules import NoiseSchedule
 from .exercise import Case
 
-CPU_SECONDS, WALL_SECONDS = 5.0, 60.0  # a right answer takes a fraction of a second, on a slow machine a few
+CPU_SECONDS = 5.0  # a right answer takes a fraction of a second
 DRAWS = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "normal", "normal_", "uniform_"}
-DRAWS |= {"manual_seed", "seed", "random", "choice", "shuffle", "bernoulli", "multinomial", "dropout", "gauss"}
+DRAWS |= {
+    "manual_seed",
+    "seed",
+    "random",
+    "choice",
+    "shuffle",
+    "bernoulli",
+    "multinomial",
+    "dropout",
+    "gauss",
+}
 
 
 class OutOfTime(BaseException):
@@ -60,7 +70,9 @@ class Run:
     printed: str
 
 
-def run(function: Callable[..., Any], names: list[str], cases: list[Case], seconds: float = CPU_SECONDS) -> Run:
+def run(
+    function: Callable[..., Any], names: list[str], cases: list[Case], seconds: float = CPU_SECONDS
+) -> Run:
     """Call `function` on every case, and on the first one twice, in a thread of its own.
 
     Each call gets copies of the arguments. The thread is stopped after `seconds` of processor time, or after

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.browser
 def test_the_first_notebook_is_opened_run_and_saved(page, jupyterlab):
     with urlopen(jupyterlab.url) as answer:  # it leads to the first notebook
         first = answer.url
-    assert first == f"{jupyterlab.url}/lab/tree/my_notebooks/00_start_here.ipynb"
+    assert first == f"{jupyterlab.url}/lab/tree/my_notebooks/01_start_here.ipynb"
     page.goto(f"{first}?reset")  # a newcomer's workspace: no notebooks of earlier tests
     expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
     wait_idle(page)
-    mine = jupyterlab.root / "my_notebooks" / "00_start_here.ipynb"
+    mine = jupyterlab.root / "my_notebooks" / "01_start_here.ipynb"
     released = mine.read_bytes()
     run_cell(page, 0, "print(6 * 1111)")
     expect(page.locator(".jp-CodeCell").first.locator(".jp-OutputArea-output")).to_contain_text("6666")

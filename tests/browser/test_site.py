@@ -81,7 +81,7 @@ def test_every_page_reads_well(opened):
 
 
 @pytest.mark.parametrize(
-    "name", ["index", "03_elbo", "diffusion_lab/exact", "_modules/diffusion_lab/exact", "search"]
+    "name", ["index", "11_elbo", "diffusion_lab/exact", "_modules/diffusion_lab/exact", "search"]
 )
 def test_axe_finds_nothing(page, site, name):
     """On one page of each kind, light and dark; test_faults.py has the explorers."""
@@ -119,9 +119,9 @@ def test_from_page_to_page_by_keyboard(page, site):
 
 def test_words_are_found(page, site):
     page.context.set_offline(True)
-    page.goto((site / "02_forward.html").as_uri())
+    page.goto((site / "03_forward.html").as_uri())
     box = page.get_by_role("textbox", name="Search")
-    for word, there in [("Fréchet", "10_metrics.html"), ("q_posterior", "diffusion_lab/forward.html#")]:
+    for word, there in [("Fréchet", "16_metrics.html"), ("q_posterior", "diffusion_lab/forward.html#")]:
         box.fill(word)
         box.press("Enter")
         expect(page.locator("#search-results")).to_contain_text("Search finished")
@@ -132,7 +132,7 @@ def test_words_are_found(page, site):
 
 
 def test_code_is_copied(page, site):
-    page.goto((site / "11_diffusers.html").as_uri())
+    page.goto((site / "17_diffusers.html").as_uri())
     cells = page.locator(".cell_input")
     expect(page.locator(".copybtn")).to_have_count(cells.count())  # none on outputs
     cells.last.hover()
@@ -147,7 +147,7 @@ def test_code_is_copied(page, site):
 def test_light_and_dark_by_the_button(page, site):
     """An explorer follows, and its figure."""
     page.emulate_media(color_scheme="light")
-    page.goto((site / "02_forward.html").as_uri())
+    page.goto((site / "03_forward.html").as_uri())
     plot, button = explorer(page).locator(".plot"), page.locator(".content-icon-container .theme-toggle")
     seen = {}
     for theme in ("light", "dark"):

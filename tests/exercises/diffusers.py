@@ -18,8 +18,12 @@ RIGHT = {
         lambda T, steps: np.round(np.arange(T, 0, -T / steps))[:steps].astype(int) - 1,
         lambda T, steps: torch.tensor([round(T * (steps - i) / steps) for i in range(steps)]) - 1,
         lambda T, steps: [math.floor(T - i * T / steps + 0.5) - 1 for i in range(steps)],
-        lambda T, steps: [t - 1 for t in sorted({round(T * k / steps) for k in range(1, steps + 1)}, reverse=True)],
-        lambda T, steps: (torch.linspace(T, T / steps, steps, dtype=torch.float64).round() - 1).long().tolist(),
+        lambda T, steps: [
+            t - 1 for t in sorted({round(T * k / steps) for k in range(1, steps + 1)}, reverse=True)
+        ],
+        lambda T, steps: (
+            (torch.linspace(T, T / steps, steps, dtype=torch.float64).round() - 1).long().tolist()
+        ),
     ],
     "scale_model_input": [
         lambda y, sigma_bar: y * math.cos(math.atan(sigma_bar)),
@@ -31,7 +35,9 @@ RIGHT = {
 }
 WRONG = {
     "diffusers_table": {
-        "off by one in t": [lambda schedule: torch.tensor([schedule.signal[t] ** 2 for t in range(schedule.T)])],
+        "off by one in t": [
+            lambda schedule: torch.tensor([schedule.signal[t] ** 2 for t in range(schedule.T)])
+        ],
         "one entry too many": [lambda schedule: (1 - schedule.beta).cumprod(0)],
         "square root for its square": [lambda schedule: schedule.alpha[1:].sqrt().cumprod(0)],
         "signal and sigma swapped": [lambda schedule: 1 - schedule.alpha_bar[1:]],
@@ -61,7 +67,10 @@ TWO = {
         lambda T, steps: [round(T * k / steps) for k in range(1, steps + 1)],
         lambda T, steps: [T - i * (T // steps) for i in range(steps)],
     ],
-    "scale_model_input": [lambda y, sigma_bar: y * (1 + sigma_bar**2), lambda y, sigma_bar: y / (1 + sigma_bar) ** 2],
+    "scale_model_input": [
+        lambda y, sigma_bar: y * (1 + sigma_bar**2),
+        lambda y, sigma_bar: y / (1 + sigma_bar) ** 2,
+    ],
 }
 
 

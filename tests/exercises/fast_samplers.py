@@ -240,7 +240,9 @@ def karras_upside_down(steps, sigma_min, sigma_max, rho):
 def karras_by_exp(steps, sigma_min, sigma_max, rho):
     low, high = (math.exp(math.log(level) / rho) for level in (sigma_min, sigma_max))
     share = torch.arange(steps, dtype=torch.float64) / (steps - 1)
-    return torch.exp(rho * torch.log(torch.lerp(torch.tensor(high).double(), torch.tensor(low).double(), share)))
+    return torch.exp(
+        rho * torch.log(torch.lerp(torch.tensor(high).double(), torch.tensor(low).double(), share))
+    )
 
 
 def karras_by_steps(steps, sigma_min, sigma_max, rho):
@@ -259,22 +261,39 @@ def karras_k_over_n(steps, sigma_min, sigma_max, rho):
 
 RIGHT = {
     "observed_order": [order_by_numpy, order_by_list, order_by_difference, order_upwards, order_by_frexp],
-    "heun_step": [heun_of_numpy, heun_with_step_down, heun_as_mean_of_two_steps, heun_of_guesses, heun_one_by_one],
+    "heun_step": [
+        heun_of_numpy,
+        heun_with_step_down,
+        heun_as_mean_of_two_steps,
+        heun_of_guesses,
+        heun_one_by_one,
+    ],
     "dpm_2m_step": [
-        two_m_by_weights, two_m_of_lu, two_m_by_numpy, two_m_of_paper, two_m_by_lists, two_m_by_prediction,
+        two_m_by_weights,
+        two_m_of_lu,
+        two_m_by_numpy,
+        two_m_of_paper,
+        two_m_by_lists,
+        two_m_by_prediction,
     ],
     "karras_sigmas": [karras_by_numpy, karras_by_list, karras_upside_down, karras_by_exp, karras_by_steps],
-}  # fmt: skip
+}
 WRONG = {
     "observed_order": {
-        "natural logarithm for log2": [lambda errors: -np.diff(np.log(errors.numpy())), lambda e: -e.log().diff()],
+        "natural logarithm for log2": [
+            lambda errors: -np.diff(np.log(errors.numpy())),
+            lambda e: -e.log().diff(),
+        ],
         "decimal logarithm for log2": [lambda errors: -np.diff(np.log10(errors.numpy()))],
         "missing logarithm": [lambda errors: [(a / b).item() for a, b in zip(errors, errors[1:])]],  # noqa: B905, RUF007
         "first run for the run before": [lambda errors: errors[0].log2() - errors[1:].log2()],
         "one order for all doublings": [
             lambda errors: torch.log2(errors[0] / errors[-1]) / (len(errors) - 1),
         ],
-        "wrong sign": [lambda errors: torch.log2(errors[1:] / errors[:-1]), lambda errors: errors.log2().diff()],
+        "wrong sign": [
+            lambda errors: torch.log2(errors[1:] / errors[:-1]),
+            lambda errors: errors.log2().diff(),
+        ],
         "wrong dtype": [lambda errors: order_by_difference(errors).round(decimals=12).half()],
     },
     "heun_step": {
@@ -300,12 +319,18 @@ WRONG = {
     },
     "karras_sigmas": {
         "rising for falling": [lambda steps, low, high, rho: karras_by_numpy(steps, high, low, rho)],
-        "even in sigma": [lambda steps, low, high, rho: [high + k * (low - high) / (steps - 1) for k in range(steps)]],
+        "even in sigma": [
+            lambda steps, low, high, rho: [high + k * (low - high) / (steps - 1) for k in range(steps)]
+        ],
         "even in log SNR": [lambda steps, low, high, rho: np.geomspace(high, low, steps)],
-        "rho upside down": [lambda steps, low, high, rho: np.linspace(high**rho, low**rho, steps) ** (1 / rho)],
+        "rho upside down": [
+            lambda steps, low, high, rho: np.linspace(high**rho, low**rho, steps) ** (1 / rho)
+        ],
         "last level missing": [karras_k_over_n],
         "zero at the end": [lambda steps, low, high, rho: [*karras_by_list(steps, low, high, rho), 0.0]],
-        "power never taken": [lambda steps, low, high, rho: np.linspace(high ** (1 / rho), low ** (1 / rho), steps)],
+        "power never taken": [
+            lambda steps, low, high, rho: np.linspace(high ** (1 / rho), low ** (1 / rho), steps)
+        ],
         "wrong sign": [lambda steps, low, high, rho: -karras_by_numpy(steps, low, high, rho)],
     },
 }

@@ -38,18 +38,26 @@ RIGHT = {
         lambda eps_c, eps_0, w: eps_c + (wide(w, eps_0) - 1) * (eps_c - eps_0),
     ],
     "classifier_guided_eps": [
-        lambda eps_0, gradient, w, t, schedule: -schedule.sigma[t] * (w * gradient - eps_0 / schedule.sigma[t]),
-        lambda eps_0, gradient, w, t, schedule: eps_0.numpy() - w * float(schedule.sigma[t]) * gradient.numpy(),
+        lambda eps_0, gradient, w, t, schedule: (
+            -schedule.sigma[t] * (w * gradient - eps_0 / schedule.sigma[t])
+        ),
+        lambda eps_0, gradient, w, t, schedule: (
+            eps_0.numpy() - w * float(schedule.sigma[t]) * gradient.numpy()
+        ),
         lambda eps_0, gradient, w, t, schedule: eps_0 - (1 - schedule.alpha_bar[t]).sqrt() * w * gradient,
-        lambda eps_0, gradient, w, t, schedule: torch.sub(eps_0, gradient, alpha=w * schedule.sigma[t].item()),
+        lambda eps_0, gradient, w, t, schedule: torch.sub(
+            eps_0, gradient, alpha=w * schedule.sigma[t].item()
+        ),
         lambda eps_0, gradient, w, t, schedule: [
             (e - w * schedule.sigma[t] * g).double().numpy() for e, g in zip(eps_0, gradient, strict=True)
         ],
     ],
     "class_log_posterior": [
-        lambda log_likelihood, log_weights, c: (log_likelihood + log_weights).log_softmax(-1).gather(1, c[:, None]).squeeze(1),
-        lambda log_likelihood, log_weights, c: -torch.nn.functional.cross_entropy(
-            log_likelihood + log_weights, c, reduction="none"
+        lambda log_likelihood, log_weights, c: (
+            (log_likelihood + log_weights).log_softmax(-1).gather(1, c[:, None]).squeeze(1)
+        ),
+        lambda log_likelihood, log_weights, c: (
+            -torch.nn.functional.cross_entropy(log_likelihood + log_weights, c, reduction="none")
         ),
         lambda log_likelihood, log_weights, c: [
             float(row[k] + log_weights[k] - torch.logsumexp(row + log_weights, 0))
@@ -78,7 +86,11 @@ WRONG = {
         "w along the last axis": [lambda eps_c, eps_0, w: (1 - w) * eps_0 + w * eps_c],
         "wrong sign": [lambda eps_c, eps_0, w: -by_einsum(eps_c, eps_0, w)],
         "changed input": [lambda eps_c, eps_0, w: eps_0.add_(wide(w, eps_0) * (eps_c - eps_0))],
-        "wrong dtype": [lambda eps_c, eps_0, w: by_einsum(eps_c, eps_0, w).bfloat16().float()[:] * 0 + by_einsum(eps_c, eps_0, w).float()],
+        "wrong dtype": [
+            lambda eps_c, eps_0, w: (
+                by_einsum(eps_c, eps_0, w).bfloat16().float()[:] * 0 + by_einsum(eps_c, eps_0, w).float()
+            )
+        ],
     },
     "classifier_guided_eps": {
         "adds the gradient": [
@@ -89,13 +101,17 @@ WRONG = {
             lambda eps_0, gradient, w, t, schedule: eps_0 - w * (1 - schedule.alpha_bar[t]) * gradient
         ],
         "divided by sigma": [
-            lambda eps_0, gradient, w, t, schedule: (eps_0 * schedule.sigma[t] - w * gradient) / schedule.sigma[t]
+            lambda eps_0, gradient, w, t, schedule: (
+                (eps_0 * schedule.sigma[t] - w * gradient) / schedule.sigma[t]
+            )
         ],
         "signal and sigma swapped": [
             lambda eps_0, gradient, w, t, schedule: eps_0 - w * schedule.alpha_bar[t].sqrt() * gradient
         ],
         "off by one in t": [
-            lambda eps_0, gradient, w, t, schedule: eps_0 - w * gradient * torch.cat([schedule.sigma[:1], schedule.sigma])[t]
+            lambda eps_0, gradient, w, t, schedule: (
+                eps_0 - w * gradient * torch.cat([schedule.sigma[:1], schedule.sigma])[t]
+            )
         ],
     },
     "class_log_posterior": {
@@ -108,12 +124,14 @@ WRONG = {
             )
         ],
         "probability for its logarithm": [
-            lambda log_likelihood, log_weights, c: (log_likelihood + log_weights).softmax(1)[torch.arange(len(c)), c]
-        ],
-        "normalised over the batch": [
-            lambda log_likelihood, log_weights, c: ((log_likelihood + log_weights) - (log_likelihood + log_weights).logsumexp(0))[
+            lambda log_likelihood, log_weights, c: (log_likelihood + log_weights).softmax(1)[
                 torch.arange(len(c)), c
             ]
+        ],
+        "normalised over the batch": [
+            lambda log_likelihood, log_weights, c: (
+                (log_likelihood + log_weights) - (log_likelihood + log_weights).logsumexp(0)
+            )[torch.arange(len(c)), c]
         ],
         "underflow": [
             lambda log_likelihood, log_weights, c: torch.log(
@@ -145,7 +163,9 @@ def through_the_package(eps_0, gradient, w, t, schedule: NoiseSchedule):
 
     x_t = torch.zeros_like(eps_0)
     denoiser = classifier(
-        lambda x, t: Prediction.from_eps(eps_0, x, t, schedule), lambda x, t: (x * gradient).flatten(1).sum(1), w
+        lambda x, t: Prediction.from_eps(eps_0, x, t, schedule),
+        lambda x, t: (x * gradient).flatten(1).sum(1),
+        w,
     )
     return denoiser(x_t, t).eps
 

@@ -29,7 +29,9 @@ def score_by_loops(probabilities):
 
 
 def score_in_bits(probabilities):
-    return 2 ** torch.einsum("nk,nk->", probabilities, torch.log2(probabilities / probabilities.mean(0))).div(len(probabilities))
+    return 2 ** torch.einsum("nk,nk->", probabilities, torch.log2(probabilities / probabilities.mean(0))).div(
+        len(probabilities)
+    )
 
 
 def score_by_product(probabilities):
@@ -61,7 +63,10 @@ def mmd2_by_loops(kernel_aa, kernel_bb, kernel_ab):
 
 def mmd2_of_upper_halves(kernel_aa, kernel_bb, kernel_ab):
     n, m = len(kernel_aa), len(kernel_bb)
-    a, b = np.triu(kernel_aa.numpy(), 1).sum() / math.comb(n, 2), np.triu(kernel_bb.numpy(), 1).sum() / math.comb(m, 2)
+    a, b = (
+        np.triu(kernel_aa.numpy(), 1).sum() / math.comb(n, 2),
+        np.triu(kernel_bb.numpy(), 1).sum() / math.comb(m, 2),
+    )
     return a + b - 2 * kernel_ab.numpy().mean()
 
 
@@ -75,7 +80,7 @@ def mmd2_by_correction(kernel_aa, kernel_bb, kernel_ab):
 def mmd2_of_one_matrix(kernel_aa, kernel_bb, kernel_ab):
     """wᵀ K w with the diagonal out."""
     n, m = kernel_ab.shape
-    a = kernel_aa.fill_diagonal_(0).sum(0).sum() / n / (n - 1) if False else (kernel_aa - torch.diag(kernel_aa.diag())).sum() / n / (n - 1)
+    a = (kernel_aa - torch.diag(kernel_aa.diag())).sum() / n / (n - 1)
     b = (kernel_bb - kernel_bb.diag().diag()).sum() / m / (m - 1)
     return a + (b - kernel_ab.sum() / (n * m)) - kernel_ab.sum() / n / m
 
@@ -157,12 +162,18 @@ def pr_with(place, reals="real", generateds="generated", axes=(0, 1), compare=to
 
 
 def pr_transposed(between, within_real, within_generated, k):
-    r, g = within_real.topk(k + 1, largest=False).values[:, -1], within_generated.topk(k + 1, largest=False).values[:, -1]
+    r, g = (
+        within_real.topk(k + 1, largest=False).values[:, -1],
+        within_generated.topk(k + 1, largest=False).values[:, -1],
+    )
     return (between <= r).any(dim=0).double().mean(), (between <= g).any(dim=1).double().mean()
 
 
 def pr_transposed_generated(between, within_real, within_generated, k):
-    r, g = within_real.topk(k + 1, largest=False).values[:, -1:], within_generated.topk(k + 1, largest=False).values[:, -1:]
+    r, g = (
+        within_real.topk(k + 1, largest=False).values[:, -1:],
+        within_generated.topk(k + 1, largest=False).values[:, -1:],
+    )
     return (between <= r).any(dim=0).double().mean(), (between <= g).any(dim=1).double().mean()
 
 
@@ -186,14 +197,21 @@ def fd_symmetric(mean_a, cov_a, mean_b, cov_b):
 def fd_by_cholesky(mean_a, cov_a, mean_b, cov_b):
     L, K = torch.linalg.cholesky(cov_a.double()), torch.linalg.cholesky(cov_b.double())
     nuclear = torch.linalg.svdvals(L.T @ K).sum()
-    return torch.dist(mean_a.double(), mean_b.double()) ** 2 + L.square().sum() + K.square().sum() - 2 * nuclear
+    return (
+        torch.dist(mean_a.double(), mean_b.double()) ** 2 + L.square().sum() + K.square().sum() - 2 * nuclear
+    )
 
 
 def fd_by_numpy(mean_a, cov_a, mean_b, cov_b):
     a, b = cov_a.double().numpy(), cov_b.double().numpy()
     eigenvalues = np.linalg.eigvals(a @ b)
     gap = mean_a.numpy() - mean_b.numpy()
-    return np.linalg.norm(gap) ** 2 + np.trace(a) + np.trace(b) - 2 * np.sqrt(eigenvalues.astype(complex)).real.sum()
+    return (
+        np.linalg.norm(gap) ** 2
+        + np.trace(a)
+        + np.trace(b)
+        - 2 * np.sqrt(eigenvalues.astype(complex)).real.sum()
+    )
 
 
 def fd_by_eig(mean_a, cov_a, mean_b, cov_b):
@@ -258,9 +276,15 @@ WRONG = {
     },
     "mmd2": {
         "pairs of a point with itself": [
-            lambda kernel_aa, kernel_bb, kernel_ab: (kernel_aa.sum() / kernel_aa.numel() + kernel_bb.sum() / kernel_bb.numel() - 2 * kernel_ab.mean()).item(),
             lambda kernel_aa, kernel_bb, kernel_ab: (
-                (kernel_aa - kernel_aa.diag().diag()).mean() + (kernel_bb - kernel_bb.diag().diag()).mean() - 2 * kernel_ab.mean()
+                kernel_aa.sum() / kernel_aa.numel()
+                + kernel_bb.sum() / kernel_bb.numel()
+                - 2 * kernel_ab.mean()
+            ).item(),
+            lambda kernel_aa, kernel_bb, kernel_ab: (
+                (kernel_aa - kernel_aa.diag().diag()).mean()
+                + (kernel_bb - kernel_bb.diag().diag()).mean()
+                - 2 * kernel_ab.mean()
             ),
         ],
         "missing factor 2": [lambda *k: mmd2_by_mask(*k) + k[2].mean()],
@@ -268,7 +292,9 @@ WRONG = {
         "diagonal of the cross term left out": [mmd2_no_cross_diagonal],
         "sum for mean": [
             lambda kernel_aa, kernel_bb, kernel_ab: (
-                (kernel_aa - kernel_aa.diag().diag()).sum() + (kernel_bb - kernel_bb.diag().diag()).sum() - 2 * kernel_ab.sum()
+                (kernel_aa - kernel_aa.diag().diag()).sum()
+                + (kernel_bb - kernel_bb.diag().diag()).sum()
+                - 2 * kernel_ab.sum()
             )
         ],
         "half of the pairs": [mmd2_half_counted],
@@ -280,7 +306,9 @@ WRONG = {
         "one neighbour too far": [pr_with(1)],
         "precision and recall swapped": [lambda *given: pr_by_numpy(*given)[::-1]],
         "balls of the wrong set": [
-            pr_with(0, "real", "real"), pr_with(0, "generated", "generated"), pr_with(0, "generated", "real"),
+            pr_with(0, "real", "real"),
+            pr_with(0, "generated", "generated"),
+            pr_with(0, "generated", "real"),
         ],
         "all balls for some ball": [pr_with(0, count="all")],
         "pairs counted for points": [pr_with(0, count="pairs")],
@@ -297,7 +325,7 @@ WRONG = {
         "correlations left out": [fd_of_stds],
         "wrong sign": [lambda *given: -fd_symmetric(*given)],
     },
-}  # fmt: skip
+}
 TWO = {
     "inception_score": [lambda p: score_by_entropies(p).log() / math.log(2), lambda p: score_of_bits(p) - 1],
     "mmd2": [lambda a, b, c: a.mean() + b.mean() - c.mean(), lambda a, b, c: a.sum() + b.sum() - c.sum()],

@@ -380,7 +380,7 @@ TWO = {
 
 
 def drift_agrees(x, score, a, g):
-    """f − ½ g² score by the package, one example at a time: at u = 1 of an SDE with these two coefficients."""
+    """f − ½ g² score by the package, one example at a time: at u = 1 of an SDE with these coefficients."""
     parts = []
     for i in range(len(x)):
         process = sde.SDE(
