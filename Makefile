@@ -62,6 +62,7 @@ train: $(READY)  ## train all that is in diffusion_lab/pretrained/ again: networ
 	$(BIN)/python -m diffusion_lab.replay
 	$(BIN)/python -m diffusion_lab.features
 	$(BIN)/python -m diffusion_lab.experiments.precompute
+	$(BIN)/python -m diffusion_lab.experiments.taken_away
 
 bench: $(READY)  ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -1,7 +1,8 @@
-"""The course as slides: ``python -m diffusion_lab slides FOLDER``, reveal.js with explorers that move, no network.
+"""The course as slides: ``python -m diffusion_lab slides FOLDER``. It is reveal.js with explorers that move.
 
-nbconvert makes them from the notebooks as they are stored. On a slide are the title, cells tagged ``slide``,
-explorers, predictions, and exercises; the rest of the text is in the speaker's notes (press S).
+nbconvert makes them from the notebooks as they are stored, and they need no network. On a slide are the title,
+cells tagged ``slide``, explorers, predictions, and exercises with their tasks; the rest of the text is in the
+speaker's notes (press S).
 """
 
 import os
@@ -43,10 +44,14 @@ TEMPLATE = """{%- extends 'reveal/index.html.j2' -%}
 <script src="reveal/dist/reveal.js"></script>
 <script src="reveal/plugin/notes/notes.js"></script>
 <script>
-// The keys of a slider, a list and a box are theirs; no scaling, or a mouse would point beside what it shows.
-Reveal.initialize({ plugins: [RevealNotes], hash: true, width: 1180, height: 680, minScale: 1, maxScale: 1,
-  margin: 0.02, center: false, transition: "none", slideNumber: "c/t",
-  keyboardCondition: () => !document.activeElement.matches("input, select, textarea, [tabindex='0']") });
+// The keys of a slider, a list and a box are theirs, and so is what presses a button; no scaling, or a mouse
+// would point beside what it shows. An explorer's <section> is no slide, so slides are counted here.
+const theirs = (event) => document.activeElement.matches("input, select, textarea, [tabindex='0']")
+  || [" ", "Enter"].includes(event.key) && document.activeElement.matches("button, summary, a[href]");
+Reveal.initialize({ plugins: [RevealNotes], hash: true, width: "100%", height: "100%", margin: 0.06,
+  minScale: 1, maxScale: 1, center: false, transition: "none", progress: false,
+  slideNumber: (slide) => [Reveal.getIndices(slide).h + 1, "/", Reveal.getHorizontalSlides().length],
+  keyboardCondition: (event) => !theirs(event) });
 </script>
 {% for script in resources.scripts %}<script src="{{ script }}" defer></script>
 {% endfor %}
@@ -55,13 +60,19 @@ Reveal.initialize({ plugins: [RevealNotes], hash: true, width: 1180, height: 680
 
 STYLE = """
 html, body, main { height: 100%; margin: 0; background: white }
-.reveal .slides { text-align: left } .reveal { font: 22px/1.4 system-ui, sans-serif; color: #222 }
+.reveal .slides { text-align: left }
+.reveal { font: 22px/1.4 system-ui, sans-serif; color: #222 }
 .reveal h1 { font-size: 44px } .reveal h2 { font-size: 34px } .reveal h3 { font-size: 26px }
 .reveal h1, .reveal h2, .reveal h3 { font-family: inherit; text-transform: none; margin: 0 0 14px }
-.reveal p, .reveal ul, .reveal ol, .reveal table { margin: 0 0 14px; font-size: 22px } .reveal a { color: #0060a0 }
-.reveal pre, .reveal .highlight pre { font-size: 16px; line-height: 1.35; width: 100%; box-shadow: none; margin: 8px 0 }
+.reveal p, .reveal ul, .reveal ol, .reveal table { margin: 0 0 14px; font-size: 22px }
+.reveal a { color: #0060a0 }
+.reveal pre, .reveal .highlight pre { font-size: 16px; line-height: 1.35; margin: 8px 0; overflow-x: auto }
+.reveal .celltag_exercise .jp-Cell-inputWrapper { background: #f5f5f5; padding: 1px 12px }
+.reveal table { border-collapse: collapse } .reveal :is(th, td) { padding: 3px 16px 3px 0; text-align: left }
 .reveal section img { margin: 0; max-height: 560px; max-width: 100% } .reveal math { font-size: 1.1em }
-.reveal .slides > section, .reveal .slides > section > section { height: 100%; overflow-y: auto } .reveal .jp-OutputArea-output { overflow: visible }
+.reveal math[display=block] { overflow-x: auto; padding: 4px 0 }
+.reveal .slides > section, .reveal .slides > section > section { height: 100%; overflow-y: auto }
+.reveal .jp-OutputArea-output { overflow: visible }
 .diffusion-lab, .diffusion-lab-quiz { color-scheme: light } .reveal .diffusion-lab { font-size: 15px }
 .reveal .diffusion-lab :is(p, ul, ol, pre), .reveal .diffusion-lab-quiz :is(p, ul, ol) { font-size: inherit }
 .reveal :is(.diffusion-lab-prediction, .diffusion-lab-seen) { font-size: 21px; max-width: none }
@@ -81,7 +92,7 @@ class Slides(SlidesExporter):
 
 
 def slides(folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS) -> Path:
-    """Write the slides of every notebook in the folder `notebooks` into `folder`, one page each; returns that.
+    """Write slides of every notebook in the folder `notebooks` into `folder`, a page each; returns `folder`.
 
     :raises ValueError: if there are no notebooks, or `folder` is a file.
     """
@@ -114,29 +125,48 @@ def scripts() -> dict[str, str]:
 
 def deck(notebook: Any, name: str) -> str:
     """The page of one notebook."""
+    notes = None  # of the slide in hand: reveal.js shows one cell of them, so that takes in the others
     for n, cell in enumerate(notebook.cells):
-        cell.metadata["slideshow"] = {"slide_type": kind(cell, n)}
+        where = kind(notebook.cells, n)
+        if where == "notes" and notes:
+            notes.source, where = f"{notes.source}\n\n{cell.source}", "skip"
+        elif where != "skip":
+            notes = cell if where == "notes" else None
+        cell.metadata["slideshow"] = {"slide_type": where}
         if cell.cell_type == "code":
             moving = alive(cell)
             pictures = any("image/png" in output.get("data", {}) for output in cell.outputs)
             cell.metadata["transient"] = {"remove_source": moving or pictures}
-        exporter = Slides(reveal_url_prefix="reveal", reveal_theme=THEME)
+    exporter = Slides(reveal_url_prefix="reveal", reveal_theme=THEME)
     resources = {"metadata": {"name": name}, "scripts": list(scripts())}
     text, _ = exporter.from_notebook_node(notebook, resources=resources)
     return text
 
 
-def kind(cell: Any, n: int) -> str:
-    """Where a cell goes: on a slide of its own, into the speaker's notes, or nowhere."""
-    tags = cell.metadata.get("tags", [])
+def kind(cells: list[Any], n: int) -> str:
+    """Where cell `n` goes: on a slide of its own, on its task's ("-"), into the notes, or nowhere."""
+    cell = cells[n]
     shown = any({STATE, quiz.QUIZ} & set(output.get("data", {})) for output in cell.get("outputs", ()))
-    if n == 0 or shown or {"slide", "exercise"} & set(tags):
+    if n and is_task(cells, n - 1):
+        return "-"
+    if n == 0 or shown or {"slide", "exercise"} & tags(cell) or is_task(cells, n):
         return "slide"
     return "notes" if cell.cell_type == "markdown" else "skip"
 
 
+def is_task(cells: list[Any], n: int) -> bool:
+    """Whether cell `n` says what the exercise in the next cell asks for."""
+    words = cells[n].cell_type == "markdown" and "**Exercise" in cells[n].source
+    return words and n + 1 < len(cells) and "exercise" in tags(cells[n + 1])
+
+
+def tags(cell: Any) -> set[str]:
+    """The tags of a cell."""
+    return set(cell.metadata.get("tags", []))
+
+
 def alive(cell: Any) -> bool:
-    """Put explorers and quiz cells into the cell's outputs as HTML that moves; returns whether there are any."""
+    """Put explorers and quiz into the cell's outputs as HTML that moves; returns whether there are any."""
     found = False
     for output in cell.outputs:
         data = output.get("data", {})

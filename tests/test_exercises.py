@@ -65,6 +65,7 @@ every_exercise = pytest.mark.parametrize("exercise", EVERY, ids=lambda exercise:
 
 def test_there_are_at_least_thirty_exercises_with_names_of_their_own():
     assert len(exercises.names()) == len(set(exercises.names())) == len(EVERY) >= 30
+    assert f"{len(EVERY)} exercises" in (HERE.parent.parent / "README.md").read_text("utf-8")
     functions = [exercise.solution for exercise in EVERY]
     assert all(function.__name__.isidentifier() for function in functions)
 

@@ -7,21 +7,13 @@ from importlib import import_module
 
 from .checking import closest
 from .exercise import Exercise
-
-# One file for each notebook that has exercises, in the order of the course.
-TOPICS = (
-    "toolbox start_here schedules forward best_denoiser views training unet sampling guidance "
-    "posterior elbo bits sde fast_samplers likelihood metrics diffusers"
-).split()
+from .tasks import ORDER
 
 
 @cache
 def catalogue() -> dict[str, Exercise]:
     """Every exercise by its name, in the order of the course."""
-    found: list[Exercise] = []
-    for topic in TOPICS:
-        found += import_module(f".{topic}", __package__).EXERCISES
-    return {exercise.name: exercise for exercise in found}
+    return {name: import_module(f".tasks.{name}", __package__).EXERCISE for name in ORDER}
 
 
 def exercise(name: str) -> Exercise:
@@ -30,7 +22,6 @@ def exercise(name: str) -> Exercise:
     :raises ValueError: if there is none.
     """
     if name not in catalogue():
-        raise ValueError(
-            f"name must be that of an exercise; got {name!r}: {closest(str(name), list(catalogue()))}"
-        )
+        known = closest(str(name), list(catalogue()))
+        raise ValueError(f"name must be that of an exercise; got {name!r}: {known}")
     return catalogue()[name]
