@@ -1,8 +1,8 @@
 """The course as slides: ``python -m diffusion_lab slides FOLDER``. It is reveal.js with explorers that move.
 
-nbconvert makes them from the notebooks as they are stored, and they need no network. On a slide are the title,
-cells tagged ``slide``, explorers, predictions, and exercises with their tasks; the rest of the text is in the
-speaker's notes (press S).
+nbconvert makes them from the notebooks as they are stored, and they need no network. On a slide are the
+title, cells tagged ``slide``, explorers, predictions, and exercises with their tasks; the rest of the text is
+in the speaker's notes (press S).
 """
 
 import os
@@ -24,6 +24,7 @@ try:
     from .engine import STATE, Explorer, page_scripts
     from .engine.question import markdown
     from .engine.quiz import quiz_scripts
+    from .sphinx_extension import write_font
 except ImportError as error:
     raise ImportError(f"{error}: install diffusion_lab with its extra, diffusion_lab[lab]") from error
 
@@ -52,6 +53,14 @@ Reveal.initialize({ plugins: [RevealNotes], hash: true, width: "100%", height: "
   minScale: 1, maxScale: 1, center: false, transition: "none", progress: false,
   slideNumber: (slide) => [Reveal.getIndices(slide).h + 1, "/", Reveal.getHorizontalSlides().length],
   keyboardCondition: (event) => !theirs(event) });
+// A quiz and an explorer keep keys from the page, but what was committed has no use for arrows.
+addEventListener("keydown", (event) => {
+  const step = { ArrowRight: "next", PageDown: "next", ArrowLeft: "prev", PageUp: "prev" }[event.key];
+  if (!step || document.activeElement === document.body || theirs(event)) return;
+  event.stopPropagation();
+  document.activeElement.blur();
+  Reveal[step]();
+}, true);
 </script>
 {% for script in resources.scripts %}<script src="{{ script }}" defer></script>
 {% endfor %}
@@ -59,6 +68,7 @@ Reveal.initialize({ plugins: [RevealNotes], hash: true, width: "100%", height: "
 """
 
 STYLE = """
+@font-face { font-family: "STIX Two Math"; src: url("STIXTwoMath-Regular.woff") }
 html, body, main { height: 100%; margin: 0; background: white }
 .reveal .slides { text-align: left }
 .reveal { font: 22px/1.4 system-ui, sans-serif; color: #222 }
@@ -66,10 +76,12 @@ html, body, main { height: 100%; margin: 0; background: white }
 .reveal h1, .reveal h2, .reveal h3 { font-family: inherit; text-transform: none; margin: 0 0 14px }
 .reveal p, .reveal ul, .reveal ol, .reveal table { margin: 0 0 14px; font-size: 22px }
 .reveal a { color: #0060a0 }
-.reveal pre, .reveal .highlight pre { font-size: 16px; line-height: 1.35; margin: 8px 0; overflow-x: auto }
+.reveal pre, .reveal .highlight pre { font-size: 16px; line-height: 1.35; margin: 8px 0 }
+.reveal pre { white-space: pre-wrap }
 .reveal .celltag_exercise .jp-Cell-inputWrapper { background: #f5f5f5; padding: 1px 12px }
 .reveal table { border-collapse: collapse } .reveal :is(th, td) { padding: 3px 16px 3px 0; text-align: left }
-.reveal section img { margin: 0; max-height: 560px; max-width: 100% } .reveal math { font-size: 1.1em }
+.reveal section img { margin: 0; max-height: 560px; max-width: 100% }
+.reveal math { font-family: "STIX Two Math", "Cambria Math", math; font-size: 1.1em }
 .reveal math[display=block] { overflow-x: auto; padding: 4px 0 }
 .reveal .slides > section, .reveal .slides > section > section { height: 100%; overflow-y: auto }
 .reveal .jp-OutputArea-output { overflow: visible }
@@ -83,15 +95,15 @@ html, body, main { height: 100%; margin: 0; background: white }
 class Slides(SlidesExporter):
     """nbconvert's, with equations as MathML."""
 
-    raw_template = TEMPLATE
+    raw_template = TEMPLATE  # pyrefly: ignore[bad-override]
 
     @pass_context
-    def markdown2html(self, _context: Any, source: str) -> str:
+    def markdown2html(self, _context: Any, source: str) -> str:  # pyrefly: ignore[bad-override-mutable-attribute]
         """A Markdown cell as HTML: the links of a notebook lead to the slides of another."""
         return markdown(notebook=True).render(re.sub(r"\]\((\w+)\.ipynb", r"](\1.html", source))
 
 
-def slides(folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS) -> Path:
+def slides(folder: str | os.PathLike[str], notebooks: str | os.PathLike[str] = NOTEBOOKS) -> Path:
     """Write slides of every notebook in the folder `notebooks` into `folder`, a page each; returns `folder`.
 
     :raises ValueError: if there are no notebooks, or `folder` is a file.
@@ -108,12 +120,17 @@ def slides(folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS) 
             shutil.copytree(REVEAL / part, target, dirs_exist_ok=True)
         else:
             shutil.copy(REVEAL / part, target)
-    (folder / "reveal" / "dist" / "theme").mkdir(exist_ok=True)
-    (folder / "reveal" / "dist" / "theme" / f"{THEME}.css").write_text(STYLE, "utf-8")
+    theme = folder / "reveal" / "dist" / "theme"
+    theme.mkdir(exist_ok=True)
+    (theme / f"{THEME}.css").write_text(STYLE, "utf-8")
     for name, text in scripts().items():
         (folder / name).write_text(text, "utf-8")
+    letters: set[str] = set()
     for path in tqdm(paths, desc="slides", unit="notebook"):
-        (folder / f"{path.stem}.html").write_text(deck(nbformat.read(path, as_version=4), path.stem), "utf-8")
+        page = deck(nbformat.read(path, as_version=4), path.stem)
+        (folder / f"{path.stem}.html").write_text(page, "utf-8")
+        letters |= set(page)
+    write_font(letters, theme)
     return folder
 
 

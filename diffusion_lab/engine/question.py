@@ -245,7 +245,7 @@ def verdict(case: Case | None) -> str:
 
 @functools.cache
 def markdown(notebook: bool = False) -> MarkdownIt:
-    """CommonMark without HTML, with equations between dollars as MathML; in a notebook with HTML and tables."""
+    """CommonMark with equations as MathML, without HTML; for a notebook's cells with HTML and tables."""
     maths = LatexToMathML(fancy_error=False)
     found = MarkdownIt("commonmark", {"html": notebook})
     if notebook:

@@ -66,11 +66,11 @@ def slide_of(page, selector):
 def test_the_keyboard_leads_through_all_slides(deck):
     expect(deck.locator("section.present h1")).to_have_text("03 · The forward process")
     total = deck.evaluate("Reveal.getHorizontalSlides().length")
-    expect(deck.locator(".slide-number")).to_have_text(f"1/{total}")
+    expect(deck.locator(".slide-number")).to_have_text(f"1 / {total}")
     for n in range(1, total):
         deck.keyboard.press("ArrowRight")
         until(lambda: number(deck), n)
-    expect(deck.locator(".slide-number")).to_have_text(f"{total}/{total}")
+    expect(deck.locator(".slide-number")).to_have_text(f"{total} / {total}")
     deck.keyboard.press("ArrowLeft")
     until(lambda: number(deck), total - 2)
 
