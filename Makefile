@@ -43,7 +43,7 @@ unit: $(READY)  ## the tests without notebooks and browser
 
 nbval: $(READY)  ## run every notebook, the student's and the one with solutions, and compare each output with the stored one
 	$(BIN)/python tests/building.py
-	$(BIN)/python -m pytest notebooks build/solutions -p tests.nbtools --nbval --nbval-current-env --nbval-cell-timeout=300 \
+	$(BIN)/python -m pytest notebooks build/solved -p tests.nbtools --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		-n $(WORKERS) --dist loadscope --durations=10
 
 browser: $(READY)  ## the explorers in JupyterLab, in headless Chromium

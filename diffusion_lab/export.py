@@ -189,8 +189,12 @@ def count_scenes(state: dict) -> int:
 
 # ---------------------------------------------------------------------------------------------- the package
 def modules() -> dict[str, str]:
-    """The modules of the package: diffusion_lab.forward -> diffusion_lab/forward.py, and so on."""
+    """The modules that have pages: diffusion_lab.forward -> diffusion_lab/forward.py, and so on.
+
+    Exercises have none: their files hold the solutions.
+    """
     paths = [path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py")]
+    paths = [path for path in paths if path.parent.name != "tasks"]
     paths.sort(key=lambda path: (len(path.parts), path))
     return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path.as_posix() for path in paths}
 

@@ -173,7 +173,7 @@ def kind(cells: list[Any], n: int) -> str:
 
 def is_task(cells: list[Any], n: int) -> bool:
     """Whether cell `n` says what the exercise in the next cell asks for."""
-    words = cells[n].cell_type == "markdown" and "**Exercise" in cells[n].source
+    words = cells[n].cell_type == "markdown" and "**" in cells[n].source
     return words and n + 1 < len(cells) and "exercise" in tags(cells[n + 1])
 
 

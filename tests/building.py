@@ -10,13 +10,15 @@ is a code cell with the tag `exercise` and a solution in nbgrader's markers:
 
     exercises.check("closed_form", closed_form)
 
-The student's notebook has `...` there, and runs all the same. It is what is executed, stored and committed; the
-solutions are made from it by putting the sources and the reports of its exercises in, and nbval then runs them.
+The student's notebook has `...` there, and runs all the same. It is what is executed, stored and committed. The
+solutions are made from it by putting the sources and the reports of its exercises in: build/solutions/ has them
+whole, for the lecturer; build/solved/ has of each the exercises and the cells that these need, for nbval, which has
+seen all other cells in the student's notebook.
 """
 
 import copy
 import re
-import sys
+import symtable
 from pathlib import Path
 
 import jupytext
@@ -26,7 +28,7 @@ from diffusion_lab import exercises
 from diffusion_lab.exercises.report import Report
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE, STUDENT, SOLUTIONS = ROOT / "notebooks" / "source", ROOT / "notebooks", ROOT / "build" / "solutions"
+SOURCE, STUDENT, BUILD = ROOT / "notebooks" / "source", ROOT / "notebooks", ROOT / "build"
 MARKED = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION *$", re.MULTILINE | re.DOTALL)
 CHECK = re.compile(r"exercises\.check\(\"(\w+)\"")
 
@@ -77,15 +79,49 @@ def passed(name) -> Report:
     return exercises.check(name, exercises.exercise(name).solution)
 
 
-def build_solutions(folder=SOLUTIONS):
-    """Write the notebooks with solutions into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.ipynb"):
-        old.unlink()
+def names(source):
+    """The global names that a cell makes, and those that it uses."""
+    made, used, waiting = set(), set(), [symtable.symtable(source, "cell", "exec")]
+    while waiting:
+        table = waiting.pop()
+        waiting += table.get_children()
+        top = table.get_type() == "module"
+        for symbol in table.get_symbols():
+            if top and (symbol.is_assigned() or symbol.is_imported()):
+                made.add(symbol.get_name())
+            if symbol.is_referenced() and (top or symbol.is_global()):
+                used.add(symbol.get_name())
+    return made, used
+
+
+def solved(nb):
+    """Of a notebook with solutions the exercises, and the cells that these need."""
+    kept, wanted = [], set()
+    for cell in reversed([cell for cell in nb.cells if cell.cell_type == "code"]):
+        made, used = names(cell.source)
+        if is_exercise(cell) or made & wanted:
+            kept.insert(0, cell)
+            wanted = (wanted - made) | used
+    nb = copy.deepcopy(nb)
+    nb.cells = kept
+    return nb
+
+
+def build(folder=BUILD):
+    """Write the notebooks with solutions into folder/solutions, and what is left for nbval into folder/solved."""
     for path in sorted(SOURCE.glob("*.md")):
         stored = nbformat.read(STUDENT / f"{path.stem}.ipynb", as_version=4)
-        nbformat.write(solution(read_source(path), stored), folder / f"{path.stem}.ipynb")
+        whole = solution(read_source(path), stored)
+        write(whole, folder / "solutions" / f"{path.stem}.ipynb")
+        if any(map(is_exercise, whole.cells)):
+            write(solved(whole), folder / "solved" / f"{path.stem}.ipynb")
+
+
+def write(nb, path):
+    """Write a notebook, and its folder if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nb, path)
 
 
 if __name__ == "__main__":
-    build_solutions(*map(Path, sys.argv[1:]))
+    build()

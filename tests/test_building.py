@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from building import is_exercise, read_source, solution, student
+from building import is_exercise, names, read_source, solution, solved, student
 from measure import Measured, prose, reading_ease, sentences, syllables
 
 SOURCE = '''---
@@ -68,6 +68,14 @@ def test_solutions_have_the_stored_outputs_and_a_passed_report(source):
     assert "signal" in made.cells[2].source and "SOLUTION" not in made.cells[2].source
     assert made.cells[2].outputs[0].data["text/plain"].startswith("✓ closed_form: Right, on all ")
     assert stored.cells[2].outputs[0].data["text/plain"] == "○ open"
+
+
+def test_solved_keeps_the_exercises_and_what_they_need(source):
+    needed = nbformat.v4.new_code_cell("from diffusion_lab import exercises")
+    other = nbformat.v4.new_code_cell("schedule = 3\nx0 = 4")  # arguments of the exercise, and no more
+    source.cells = [other, needed, *source.cells]
+    assert [cell.source for cell in solved(source).cells] == [needed.source, source.cells[4].source]
+    assert names("import a.b as c\ndef f(x):\n    return c(x) + g") == ({"c", "f"}, {"c", "g"})
 
 
 @pytest.mark.parametrize(("old", "new"), [(":tags: [exercise]\n", ""), ("    ### END SOLUTION\n", "")])

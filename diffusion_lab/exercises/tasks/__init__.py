@@ -4,7 +4,7 @@
 ORDER = """
     gaussian_product best_guess gaussian_kl brownian_path
     mix unmix rms_distance
-    alpha_bar log_snr prior_bits
+    alpha_bar prior_bits log_snr
     chain_step closed_form noisy_batch strided_beta
     gaussian_denoiser ideal_denoiser eps_from_score mixture_score
     x0_from_eps v_from_x0_and_eps x0_from_v clipped_eps
