@@ -29,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m diffusion_lab", description=__doc__.partition(": ")[2])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | sample | export | slides")
+    names = "train | sample | export | slides"
+    commands = parser.add_subparsers(dest="command", required=True, metavar=names)
 
     known = ", ".join(pretrained.recipes())
     p = commands.add_parser(

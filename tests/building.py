@@ -1,7 +1,7 @@
 """One source, several builds: the student's notebook, and the one with solutions.
 
-The source of a notebook is notebooks/source/NAME.md, in MyST's notebook format (jupytext reads it). An exercise
-is a code cell with the tag `exercise` and a solution in nbgrader's markers:
+The source of a notebook is notebooks/source/NAME.md, in MyST's notebook format (jupytext reads it). An
+exercise is a code cell with the tag `exercise` and a solution in nbgrader's markers:
 
     def closed_form(x0, t, schedule, noise):
         ### BEGIN SOLUTION
@@ -10,10 +10,10 @@ is a code cell with the tag `exercise` and a solution in nbgrader's markers:
 
     exercises.check("closed_form", closed_form)
 
-The student's notebook has `...` there, and runs all the same. It is what is executed, stored and committed. The
-solutions are made from it by putting the sources and the reports of its exercises in: build/solutions/ has them
-whole, for the lecturer; build/solved/ has of each the exercises and the cells that these need, for nbval, which has
-seen all other cells in the student's notebook.
+The student's notebook has `...` there, and runs all the same. It is what is executed, stored and committed.
+The solutions are made from it by putting the sources and the reports of its exercises in: build/solutions/
+has them whole, for the lecturer; build/solved/ has of each the exercises and the cells that these need, for
+nbval, which has seen all other cells in the student's notebook.
 """
 
 import copy
@@ -108,7 +108,7 @@ def solved(nb):
 
 
 def build(folder=BUILD):
-    """Write the notebooks with solutions into folder/solutions, and what is left for nbval into folder/solved."""
+    """Write notebooks with solutions into folder/solutions, and what nbval needs of them into folder/solved."""
     for path in sorted(SOURCE.glob("*.md")):
         stored = nbformat.read(STUDENT / f"{path.stem}.ipynb", as_version=4)
         whole = solution(read_source(path), stored)

@@ -2,9 +2,9 @@
 
     python tests/measure.py [FOLDER]      a table of the course's notebooks, or of those in a folder
 
-Minutes: 160 words of prose a minute (it holds equations), half a minute for a code cell, four for an exercise,
-two for a prediction. Reading ease: Flesch (1948), 206.835 − 1.015 · words per sentence − 84.6 · syllables per word;
-words of three letters or less count as one syllable, the rest as pyphen hyphenates them.
+Minutes: 160 words of prose a minute (it holds equations), half a minute for a code cell, four for an
+exercise, two for a prediction. Reading ease: Flesch (1948), 206.835 − 1.015 · words per sentence − 84.6 ·
+syllables per word; words of three letters or less count as one syllable, the rest as pyphen hyphenates them.
 """
 
 import re
@@ -111,14 +111,12 @@ def words_of(name):
 
 def table(folder):
     """Rows of text, one for each notebook."""
-    rows = [
-        f"{'notebook':22s} {'minutes':>7s} {'words':>6s} {'code':>5s} {'exercises':>9s} {'predictions':>11s} {'ease':>5s}"
-    ]
+    heads = ("minutes", "words", "code", "exercises", "predictions", "ease")
+    rows = [f"{'notebook':22s}" + "".join(f"{head:>12s}" for head in heads)]
     for path in sorted(folder.glob("*.ipynb")):
         m = measured(path)
-        rows.append(
-            f"{m.name[:22]:22s} {m.minutes:7.0f} {m.words:6d} {m.code:5d} {m.exercises:9d} {m.predictions:11d} {m.ease:5.0f}"
-        )
+        numbers = (m.minutes, m.words, m.code, m.exercises, m.predictions, m.ease)
+        rows.append(f"{m.name[:22]:22s}" + "".join(f"{number:12.0f}" for number in numbers))
     return rows
 
 

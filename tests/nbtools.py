@@ -1,6 +1,6 @@
 """Run the notebooks, clean them, and watch their memory.
 
-    python tests/nbtools.py [NOTEBOOK ...]      make them from their sources, run top to bottom, store (all by default)
+    python tests/nbtools.py [NOTEBOOK ...]      make them from their sources, run, store (all by default)
     pytest -p tests.nbtools --nbval notebooks   nbval, and a kernel that outgrows LIMIT_MB fails its cell
 
 A notebook is stored in one form, so that running it twice leaves no difference: outputs, execution counts and

@@ -87,7 +87,8 @@ def test_a_solution_that_would_stay_is_an_error(tmp_path, old, new):
 
 
 def test_prose_has_no_code_no_equations_and_no_tables():
-    text = "# Title\n\nA **word**, `code`, $x + y$ and [a link](https://a.b/c).\n\n| a | b |\n\n```\nx = 1\n```\n\n$$z = 3$$\n"
+    text = "# Title\n\nA **word**, `code`, $x + y$ and [a link](https://a.b/c).\n\n| a | b |\n\n"
+    text += "```\nx = 1\n```\n\n$$z = 3$$\n"
     assert sentences(text) == [["A", "word", "x", "x", "and", "a", "link"]]
     assert "https" not in prose(text)
 

@@ -1,7 +1,8 @@
-"""The checker: every mistake of the catalogue by its name, every right answer in whatever form, and no wrong name.
+"""The checker: every mistake of the catalogue by its name, every right answer in whatever form, and no wrong
+name.
 
-tests/exercises/TOPIC.py holds what students hand in: RIGHT, WRONG (by the name of the mistake), TWO (two mistakes
-at once, or one without a name), AGREES (the package's own function).
+tests/exercises/TOPIC.py holds what students hand in: RIGHT, WRONG (by the name of the mistake), TWO (two
+mistakes at once, or one without a name), AGREES (the package's own function).
 """
 
 import ast
@@ -15,6 +16,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -181,7 +183,7 @@ def test_the_solution_agrees_with_the_package(name, function):
 class Break(ast.NodeTransformer):
     """Changes the n-th place of a syntax tree that can be changed, in the k-th way."""
 
-    OTHER = {
+    OTHER: ClassVar = {
         ast.Add: [ast.Sub, ast.Mult],
         ast.Sub: [ast.Add, ast.Mult],
         ast.Mult: [ast.Div, ast.Add],
@@ -197,9 +199,10 @@ class Break(ast.NodeTransformer):
         ast.FloorDiv: [ast.Mult],
         ast.Mod: [ast.Mult],
     }
-    NAMES = {
-        "signal": "sigma", "sigma": "signal", "alpha": "beta", "beta": "alpha", "alpha_bar": "alpha", "sum": "mean",
-        "mean": "sum", "sqrt": "square", "square": "sqrt", "exp": "log", "log": "exp", "sin": "cos", "cos": "sin",
+    NAMES: ClassVar = {
+        "signal": "sigma", "sigma": "signal", "alpha": "beta", "beta": "alpha", "alpha_bar": "alpha",
+        "sum": "mean", "mean": "sum", "sqrt": "square", "square": "sqrt", "exp": "log", "log": "exp",
+        "sin": "cos", "cos": "sin",
         "cumprod": "cumsum", "cumsum": "cumprod", "max": "min", "min": "max", "amax": "amin",
     }  # fmt: skip
 
@@ -272,12 +275,12 @@ def mutants(function):
             changed = ast.unparse(tree)
             if changed != ast.unparse(ast.parse(source)):
                 scope = dict(function.__globals__)
-                exec(compile(tree, f"<{function.__name__} {n}.{k}>", "exec"), scope)  # noqa: S102
+                exec(compile(tree, f"<{function.__name__} {n}.{k}>", "exec"), scope)
                 yield changed, scope[function.__name__]
 
 
 def differs(mutant, exercise, cases, right):
-    """Whether a mutant gives another answer on any of the cases; it is stopped if it does not come to an end."""
+    """Whether a mutant gives another answer on any of the cases; it is stopped if it does not end."""
     theirs = run(mutant, exercise.parameters, cases[:1], seconds=1.0)
     if theirs.out_of_time or not agree(theirs.outcomes[0], right[0]):
         return True
@@ -374,7 +377,7 @@ def forever_and_catching(x0, t, schedule, noise):
     while True:
         try:
             x0 = x0 + 1
-        except BaseException:  # noqa: B036, S110
+        except BaseException:
             pass
 
 
@@ -457,17 +460,22 @@ def test_changed_arguments_do_no_harm():
     assert check(NAME, in_place).mistake == "changed input"
 
 
+def states():
+    """Where the three global generators stand."""
+    return torch.get_rng_state(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
+
+
 def test_global_generators_stay_as_they_were():
     def draws(x0, t, schedule, noise):
         torch.manual_seed(1)
-        np.random.seed(1)
+        np.random.seed(1)  # noqa: NPY002
         random.seed(1)
         return schedule.signal[t] * x0 + schedule.sigma[t] * torch.randn_like(x0)
 
-    before = torch.get_rng_state(), str(np.random.get_state()), random.getstate()
+    before = states()
     for function in (right, draws):
         check(NAME, function)
-        after = torch.get_rng_state(), str(np.random.get_state()), random.getstate()
+        after = states()
         assert torch.equal(before[0], after[0]) and before[1:] == after[1:]
 
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import torch
-
 from diffusion_lab.exercises.posterior import posterior_mean, posterior_variance
+
 from diffusion_lab.forward import posterior_weights, q_posterior, transition
 from diffusion_lab.schedules import NoiseSchedule
 

@@ -25,7 +25,7 @@ def class_log_posterior(log_likelihood: Tensor, log_weights: Tensor, c: Tensor) 
 
 
 def likelihoods(generator: torch.Generator) -> Iterator[Case]:
-    """Batches of several sizes, B = K among them; likelihoods that would underflow without their logarithm."""
+    """Batches of several sizes, B = K among them; likelihoods that underflow without their logarithm."""
     for n, (b, k) in enumerate([(5, 3), (4, 4), (1, 2), (7, 10), (3, 3), (6, 2), (10, 10), (2, 5)]):
         dtype = torch.float32 if n == 5 else torch.float64
         log_likelihood = 3 * torch.randn(b, k, generator=generator, dtype=dtype) - (900 if n % 3 == 2 else 0)
