@@ -108,7 +108,7 @@ def solved(nb):
 
 
 def build(folder=BUILD):
-    """Write notebooks with solutions into folder/solutions, and what nbval needs of them into folder/solved."""
+    """Write the solutions into folder/solutions, and what nbval needs of them into folder/solved."""
     for path in sorted(SOURCE.glob("*.md")):
         stored = nbformat.read(STUDENT / f"{path.stem}.ipynb", as_version=4)
         whole = solution(read_source(path), stored)
