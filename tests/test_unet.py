@@ -64,8 +64,8 @@ def test_t_may_be_one_number_or_one_per_example_whole_or_real(kind):
     net = make()
     expected = net(x, torch.full((4,), 300))
     for t in (300, 300.0, torch.tensor(300), torch.full((4,), 300.0), torch.full((4,), 300.0).double()):
-        assert torch.allclose(net(x, t), expected, atol=1e-6)
-    assert not torch.allclose(net(x, 300.5), expected, atol=1e-6)
+        assert torch.allclose(net(x, t), expected, atol=1e-5)
+    assert not torch.allclose(net(x, 300.5), expected, atol=1e-4)
     each = net(x, torch.tensor([1, 2, 500, 1000]))
     assert torch.allclose(each[2:3], net(x[2:3], 500), atol=1e-5)
     for t in (torch.zeros(3), torch.zeros(4, 1)):
@@ -98,7 +98,7 @@ def test_labels(kind):
     assert not torch.allclose(none, three)
     assert_close(net(x, 300, torch.full((4,), 3)), three, rtol=1e-4, atol=1e-5)
     mixed = net(x, 300, torch.tensor([3, 4, 5, 3]))
-    assert torch.allclose(mixed[[0, 3]], three[[0, 3]], atol=1e-6) and not torch.allclose(mixed[1], three[1])
+    assert torch.allclose(mixed[[0, 3]], three[[0, 3]], atol=1e-5) and not torch.allclose(mixed[1], three[1])
 
     drop = torch.tensor([True, False, True, False])
     dropped = net(x, 300, 3, drop)
