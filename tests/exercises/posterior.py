@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import torch
-from diffusion_lab.exercises.posterior import posterior_mean, posterior_variance
 
+from diffusion_lab.exercises.tasks.posterior_mean import posterior_mean
+from diffusion_lab.exercises.tasks.posterior_variance import posterior_variance
 from diffusion_lab.forward import posterior_weights, q_posterior, transition
 from diffusion_lab.schedules import NoiseSchedule
 
