@@ -111,9 +111,9 @@ def test_from_page_to_page_by_keyboard(page, site):
     expect(page).to_have_url(re.compile("/_modules/diffusion_lab/forward.html#q_step$"))
     expect(main).to_contain_text("def q_step(")
     page.go_back()
-    main.get_by_role("link", name="02 · The forward process").press("Enter")
-    main.get_by_role("link", name="diffusion_lab/gaussian.py").press("Enter")
-    expect(page.locator("h1")).to_contain_text("diffusion_lab/gaussian.py")
+    main.get_by_role("link", name="03 · The forward process").press("Enter")
+    main.get_by_role("link", name="diffusion_lab/exact.py").press("Enter")
+    expect(page.locator("h1")).to_contain_text("diffusion_lab/exact.py")
     assert side.get_by_role("link").count() > len(modules()) + len(STATES)
 
 
