@@ -1,8 +1,8 @@
-"""Data whose denoiser is known in closed form: the oracle that everything learned is held against.
+"""Data whose denoiser is known in closed form: the exact reference for everything that is learned.
 
 Noise added to a mixture of Gaussians gives a mixture of Gaussians, so its density, its score and the best
-possible guess E[x_0|x_t] can be written down at every t. A finite data set is a mixture too, of one point
-mass per example: `Empirical`, in the module `empirical`, and here under the same name.
+possible guess E[x_0|x_t] can be written down at every t. A finite data set is a mixture too, with one point
+mass per example: see `Empirical` in the module `empirical`, which can also be imported from here.
 """
 
 import copy
@@ -22,8 +22,8 @@ class GaussianMixture:
 
     means `[K, *D]`, for data of any shape; either stds [K] (standard deviations) or covariances [K, D, D]
     over the flattened data; weights [K], equal unless given, are normalised. Everything is computed in the
-    dtype of the x that is asked about. Raises ValueError for shapes that do not fit, or a variance or
-    weight that is not positive.
+    dtype of the given x. Raises ValueError for shapes that do not fit, or a variance or weight that is not
+    positive.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class GaussianMixture:
     def fit(cls, x: Tensor, label: Numbers | None = None, ridge: float = 1e-4) -> "GaussianMixture":
         """One Gaussian per class, by maximum likelihood: the mean and covariance of each class.
 
-        x `[N, *D]`; label [N] (a tensor, an array or a list), component k fits x[label == k], k in 0…K − 1
-        (all one class unless given). `ridge` is added to every variance, since a pixel that never changes has
-        none. Raises ValueError for a class without any example.
+        x `[N, *D]`; label [N] (a tensor, an array or a list; all one class unless given). Component k is
+        fitted to x[label == k], k in 0…K − 1. `ridge` is added to every variance, since a pixel that never
+        changes has none. Raises ValueError for a class without any example.
         """
         check_data(x, "x")
         if x.ndim < 2:
@@ -89,12 +89,12 @@ class GaussianMixture:
         return cls(torch.stack([g.mean(0) for g in groups]), covariances=covariances, weights=counts.to(x))
 
     def given(self, label: int) -> "GaussianMixture":
-        """The one component `label`: the data of a class, if every class is one component."""
+        """Component `label` alone: the data of one class, if every class is one component."""
         k = check_int(label, "label", 0)
         if k >= len(self.means):
             raise ValueError(f"label must lie in 0…{len(self.means) - 1}; got {label}")
         axes, one = None if self.axes is None else self.axes[[k]], self.weights.new_ones(1)
-        return self._changed(means=self.means[[k]], var=self.var[[k]], axes=axes, weights=one)
+        return self.changed(means=self.means[[k]], var=self.var[[k]], axes=axes, weights=one)
 
     def noised(self, t: Reals, schedule: NoiseSchedule) -> "GaussianMixture":
         """q_t, the density of x_t: means signal_t μ_k, covariances signal_t² Σ_k + sigma_t² I.
@@ -102,7 +102,7 @@ class GaussianMixture:
         t in 0…T, one time, whole or real.
         """
         signal, sigma = numbers_at(schedule, t)
-        return self._changed(means=signal * self.means, var=signal**2 * self.var + sigma**2)
+        return self.changed(means=signal * self.means, var=signal**2 * self.var + sigma**2)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws: `[n, *D]`."""
@@ -120,13 +120,11 @@ class GaussianMixture:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log density in nats: `[B, *D] -> [B]`."""
-        log_joint, _, _ = self._components(check_batch(x, "x", self.means.shape[1:]))
-        return log_joint.logsumexp(1)
+        return self._components(check_batch(x, "x", self.means.shape[1:]))[0].logsumexp(1)
 
     def log_posterior(self, x: Tensor) -> Tensor:
-        """log p(k|x) in nats, of each component k (Bayes): `[B, *D] -> [B, K]`. Autograd follows it."""
-        log_joint, _, _ = self._components(check_batch(x, "x", self.means.shape[1:]))
-        return log_joint.log_softmax(1)
+        """log p(k|x) in nats for each component k (Bayes): `[B, *D] -> [B, K]`. Differentiable."""
+        return self._components(check_batch(x, "x", self.means.shape[1:]))[0].log_softmax(1)
 
     def score(self, x: Tensor) -> Tensor:
         """∇_x log density: −Σ_k p(k|x) Σ_k⁻¹ (x − μ_k). `[B, *D] -> [B, *D]`."""
@@ -136,8 +134,8 @@ class GaussianMixture:
     def denoiser(self, schedule: NoiseSchedule) -> Denoiser:
         """The best possible denoiser, E[x_0|x_t]; t in 0…T, and real t too.
 
-        Given component k it is linear (Bayes): μ_k + signal Σ_k (signal² Σ_k + sigma² I)⁻¹ (x_t − signal
-        μ_k); the components are averaged with their posterior probabilities p(k|x_t).
+        Given component k it is linear in x_t: μ_k + signal Σ_k (signal² Σ_k + sigma² I)⁻¹ (x_t − signal μ_k).
+        These are averaged with the components' posterior probabilities p(k|x_t).
         """
 
         def denoise(x_t: Tensor, t: Reals) -> Prediction:
@@ -149,11 +147,11 @@ class GaussianMixture:
         return named(denoise, schedule, self.means.shape[1:])
 
     def posterior_covariance(self, x_t: Tensor, t: Reals, schedule: NoiseSchedule) -> Tensor:
-        """Cov[x_0|x_t], how sure the best guess is: `[B, *D] -> [B, D, D]`, over the flattened data.
+        """Cov[x_0|x_t], how uncertain the best guess is: `[B, *D] -> [B, D, D]`, over the flattened data.
 
-        Given component k it is sigma² Σ_k (signal² Σ_k + sigma² I)⁻¹, and to the average of these comes the
-        covariance of the components' guesses. Equal to sigma²/signal² (I + sigma² ∇² log q_t(x_t)), Tweedie's
-        formula of the second order. t in 0…T, real t too, one time or [B].
+        Given component k it is sigma² Σ_k (signal² Σ_k + sigma² I)⁻¹. The result is the average of these plus
+        the covariance of the components' guesses. It equals sigma²/signal² (I + sigma² ∇² log q_t(x_t)),
+        Tweedie's formula of the second order. t in 0…T, real t too, one time or [B].
         """
         log_joint, deviation, var, signal, sigma = self._components_at(x_t, t, schedule)
         p, own = log_joint.softmax(1), self.var.to(x_t)
@@ -176,14 +174,17 @@ class GaussianMixture:
         return *self._components(x_t, signal, sigma), signal, sigma
 
     def _components(self, x: Tensor, signal: Reals = 1.0, sigma: Reals = 0.0) -> tuple[Tensor, ...]:
-        """Component by component: log(w_k N_k(x)) [B, K], and what it is made of.
+        """For each component: log(w_k N_k(x)) [B, K], and the parts it is made of.
 
-        That is the deviation x − signal μ_k along the component's own axes [B, K, D], and its variance there.
+        The parts are the deviation x − signal μ_k along the component's own axes [B, K, D], and the variance
+        along them.
         """
         deviation = x.flatten(1)[:, None] - signal * self.means.to(x).flatten(1)
         if self.axes is not None:
             deviation = torch.einsum("bkd,kde->bke", deviation, self.axes.to(x))
         var = signal**2 * self.var.to(x) + sigma**2
+        if not var.all():
+            raise ValueError("a mixture of variance 0 along some axis has no density; noised(t ≥ 1) has one")
         log_normal = -0.5 * (deviation**2 / var + (2 * math.pi * var).log()).sum(2)
         return self.weights.to(x).log() + log_normal, deviation, var
 
@@ -194,7 +195,12 @@ class GaussianMixture:
             return offsets.sum(1)
         return torch.einsum("bke,kde->bd", offsets, self.axes.to(offsets))
 
-    def _changed(self, **parts: Tensor | None) -> "GaussianMixture":
+    def changed(self, **parts: Tensor | None) -> "GaussianMixture":
+        """The same mixture with other means, var, axes or weights, which are not checked again.
+
+        A variance of 0 is allowed here: x is known along that axis. Such a mixture can be sampled and has a
+        denoiser, but it has no density until noise is added.
+        """
         other = copy.copy(self)
         vars(other).update(parts)
         return other
