@@ -16,11 +16,11 @@ from .training import check_device, train
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, 2 for a caller's mistake, 130 when interrupted."""
+    """The command line; returns the exit status: 0, 2 for a mistake of the user, 130 when interrupted."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (ValueError, OSError, ImportError) as error:  # said in one line, without a traceback
+    except (ValueError, OSError, ImportError) as error:  # printed in one line, without a traceback
         print(f"diffusion_lab {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--all", action="store_true", help="every recipe of the package, one after the other")
     p.add_argument("--recipe", metavar="FILE", help="a recipe of your own: a JSON file of Recipe's fields")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
-    p.add_argument("--steps", type=int, help="instead of the recipe's number of steps")
+    p.add_argument("--steps", type=int, help="number of steps, instead of the recipe's")
     p.add_argument("--out", metavar="DIR", default="runs", help="where to write (default: runs)")
     p.add_argument("--resume", action="store_true", help="go on from DIR/NAME.checkpoint")
     p.set_defaults(run=_train)
@@ -149,7 +149,7 @@ def _sample(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from . import export  # noqa: PLC0415 - it needs what the other commands do without
+    from . import export  # noqa: PLC0415 - needs packages that other commands do not
 
     site = export.export(options.site, options.notebooks or export.NOTEBOOKS)
     size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())

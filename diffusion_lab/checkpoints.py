@@ -1,7 +1,7 @@
-"""Checkpoints: the whole state of a training run in one file, written so that it is never half there.
+"""Checkpoints: the whole state of a training run in one file, which is never left half written.
 
-A safetensors file holds plain numbers, and nothing that runs when it is read, as a pickle may. A file that
-is cut short, of other make, or of another recipe is a ValueError that says so.
+A safetensors file holds plain numbers. Unlike a pickle, it contains nothing that runs when it is read. A file
+that is cut short, of another kind, or of another recipe is a ValueError that says so.
 """
 
 import json
@@ -22,7 +22,7 @@ FORMAT = "diffusion_lab checkpoint 1"
 
 
 def write_atomically(path: FilePath, content: bytes) -> None:
-    """Writes beside the file and then replaces it: if the machine stops, the old one is there or the new."""
+    """Writes a second file, which then replaces the first: if the machine stops, one of them is there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -45,7 +45,7 @@ def save_checkpoint(
     generator: torch.Generator,
     history: History,
 ) -> None:
-    """The whole state of a run in one safetensors file: plain numbers, nothing that runs when it is read."""
+    """Writes the whole state of a run into one safetensors file."""
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
     for name, weight in net.named_parameters():
@@ -61,7 +61,7 @@ def save_checkpoint(
 
 
 def read_safetensors(path: FilePath, expected_format: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """(tensors, metadata) of a file of ours; ValueError for one that is missing, cut short or foreign."""
+    """(tensors, metadata) of one of our files; ValueError if it is missing, cut short or of another kind."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -83,10 +83,10 @@ def load_checkpoint(
     generator: torch.Generator,
     history: History,
 ) -> None:
-    """Puts the state that `save_checkpoint` wrote into all that follows `recipe`.
+    """Puts the state that `save_checkpoint` wrote into the arguments after `recipe`.
 
-    Raises ValueError for a file that cannot be read, and for one that belongs to another recipe: it names
-    the first field that differs.
+    Raises ValueError for a file that cannot be read, and for one that belongs to another recipe; the message
+    names the first field that differs.
     """
     tensors, metadata = read_safetensors(path, FORMAT)
     ours, theirs = json.loads(recipe.to_json()), json.loads(metadata["recipe"])

@@ -1,9 +1,8 @@
-"""What every function here asks of its input, in one place: finite floating-point data, shapes that really
-match, and a time that is an integer in range. Each check raises a ValueError that names the argument.
+"""Checks of the input, shared by all functions: finite floating-point data, shapes that really match, and
+integer times in range. Each check raises a ValueError that names the argument.
 
-The one subtle thing is `per_example`. A batch of times t has shape [B], the data has shape `[B, *D]`, and
-NumPy's rules would line t up with the *last* axis of the data: an error if you are lucky, a wrong result if
-B = D.
+Only `per_example` is subtle. A batch of times t has shape [B], the data has shape `[B, *D]`, and NumPy's
+rules would align t with the *last* axis of the data: an error if you are lucky, a wrong result if B = D.
 """
 
 import math
@@ -14,17 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Time = int | Tensor  # whole t in 0…T: one, or [B] of them
-Reals = float | Tensor  # one number, or [B]: times between the steps too
-Numbers = Sequence[float | Tensor] | Tensor | np.ndarray  # a row of them: a table, falling times
+Time = int | Tensor  # whole t in 0…T: one number, or [B]
+Reals = float | Tensor  # one number, or [B]; also times between the steps
+Numbers = Sequence[float | Tensor] | Tensor | np.ndarray  # a row of numbers: a table, falling times
 Shape = Sequence[int]
 
 
 def check_data(x: object, name: str, shape: Shape | None = None, finite: bool = True) -> Tensor:
     """x itself, if it is a finite floating-point tensor (of the given shape); otherwise a ValueError.
 
-    To look at the values, the CPU must wait for a GPU. `finite=False` leaves that out, where a later check
-    sees what became of them: a number that is not finite stays so.
+    To check the values, the CPU must wait for a GPU. `finite=False` skips this where a later check covers the
+    result: a number that is not finite stays so.
     """
     if not isinstance(x, Tensor) or not x.is_floating_point():
         found = x.dtype if isinstance(x, Tensor) else type(x).__name__
@@ -52,7 +51,7 @@ def check_int(value: object, name: str, lowest: int) -> int:
 
 
 def check_t(t: Reals | Numbers, T: int, lowest: int = 0, real: bool = False, name: str = "t") -> Tensor:
-    """t on the CPU, [] or [B], every entry in lowest…T, and whole unless `real` is allowed."""
+    """t on the CPU, [] or [B]. Every entry must be in lowest…T, and whole unless `real` is allowed."""
     if type(t) is int and lowest <= t <= T:  # by far the most frequent case
         return torch.tensor(t)
     kind = "a number" if real else "an integer"
@@ -73,8 +72,8 @@ def check_t(t: Reals | Numbers, T: int, lowest: int = 0, real: bool = False, nam
 def per_example(values: Tensor, x: Tensor, name: str = "t") -> Tensor:
     """values, [] or [B], shaped to multiply x `[B, *D]` example by example, in x's dtype.
 
-    [B] goes to x's device. One number stays on the CPU: torch multiplies it with data anywhere, and nobody
-    has to wait for its transfer.
+    [B] moves to x's device. One number stays on the CPU: torch multiplies it with data on any device, so no
+    transfer is needed.
     """
     if values.ndim == 0:
         return values.to(x.dtype)
@@ -98,7 +97,7 @@ def check_generator(generator: object) -> None:
 def noise_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Standard normal noise of x's shape.
 
-    A CPU generator serves data on any device, so that a seed means the same there.
+    A CPU generator works for data on any device, so a seed gives the same noise everywhere.
     """
     check_generator(generator)
     device = generator.device if generator is not None else x.device

@@ -1,4 +1,4 @@
-"""Data: five 2-D sets to look at, the 8×8 digits, and your own images. All of it is scaled to [−1, 1].
+"""Data: five 2-D sets to look at, the 8×8 digits, and your own images. Everything is scaled to [−1, 1].
 
 ``moons, swiss_roll, checkerboard, rings, mixture`` each map ``(n, generator=None)`` to points [n, 2]
 float32. Images are [N, C, H, W] float32, labels [N] int64. Nothing here touches the network.
@@ -49,7 +49,7 @@ def checkerboard(n: int, generator: torch.Generator | None = None) -> Tensor:
 
 
 def rings(n: int, generator: torch.Generator | None = None) -> Tensor:
-    """Three circles of radius 0.3, 0.6, 0.9 with noise 0.02; each point of a circle as likely. -> [n, 2]"""
+    """Three circles of radius 0.3, 0.6, 0.9 with noise 0.02, uniform in length. -> [n, 2]"""
     n, rand, randn = _draws(n, generator)
     lot = rand(n, 1)
     radius = 0.3 * (1 + (lot > 1 / 6) + (lot > 3 / 6))  # lengths go as 1 : 2 : 3, so shares of 1/6, 2/6, 3/6
@@ -66,8 +66,8 @@ def mixture(n: int, generator: torch.Generator | None = None) -> Tensor:
 def toy_mixture() -> GaussianMixture:
     """The Gaussian mixture behind ``mixture``: its density, score and denoiser are exact at every t.
 
-    Five blobs of different place, width and weight, lopsided on purpose: a swapped axis, a flipped sign or
-    a forgotten weight is seen at once. -> exact.GaussianMixture
+    Five blobs of different place, width and weight. They are lopsided on purpose: a swapped axis, a flipped
+    sign or a forgotten weight shows at once. -> exact.GaussianMixture
     """
     means = [[-0.6, 0.5], [0.1, 0.7], [0.7, 0.1], [0.2, -0.6], [-0.5, -0.3]]
     stds, weights = [0.08, 0.06, 0.06, 0.08, 0.10], [0.30, 0.10, 0.15, 0.20, 0.25]
@@ -103,8 +103,8 @@ def digits(split: str = "train") -> tuple[Tensor, Tensor]:
     :returns: images [N, 1, 8, 8] in [−1, 1] and labels [N], in the order of the original
     :raises ValueError: for any other split
 
-    The split draws nothing, so it never changes: sorted by class (ties in the original order), every
-    fifth image is held out. That keeps each class's share to within one image.
+    The split is not random, so it never changes: sorted by class (ties in the original order), every fifth
+    image is held out. This keeps each class's share to within one image.
     """
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test"; got {split!r}')
@@ -119,8 +119,8 @@ def digits(split: str = "train") -> tuple[Tensor, Tensor]:
 def _load_digits() -> tuple[np.ndarray, np.ndarray]:
     """Grey levels [1797, 64] and labels [1797], as scikit-learn's load_digits gives them.
 
-    Read from scikit-learn's own file, since importing scikit-learn takes a second; by scikit-learn itself
-    where that file has moved.
+    They are read from scikit-learn's own file, since importing scikit-learn takes a second; if that file has
+    moved, scikit-learn reads them.
     """
     package = find_spec("sklearn")
     if package and package.origin:
@@ -128,7 +128,7 @@ def _load_digits() -> tuple[np.ndarray, np.ndarray]:
         if table.is_file():
             rows = np.loadtxt(table, delimiter=",")
             return rows[:, :64], rows[:, 64]
-    from sklearn.datasets import load_digits  # noqa: PLC0415  # takes a second, and is hardly ever needed
+    from sklearn.datasets import load_digits  # noqa: PLC0415  # takes a second, and is rarely needed
 
     found: Any = load_digits()
     return found.data, found.target
@@ -137,9 +137,9 @@ def _load_digits() -> tuple[np.ndarray, np.ndarray]:
 def from_array(array: np.ndarray | Tensor, value_range: tuple[float, float] | None = None) -> Tensor:
     """Your own images, already in memory.
 
-    :param array: NumPy array or tensor: [N, H, W] (grey), [N, H, W, C] or [N, C, H, W] with C = 1 or 3. A
-        single picture is array[None]: [3, H, W] is taken for three grey images
-    :param value_range: uint8 needs none (0…255); for floats say (0, 1) or (−1, 1)
+    :param array: NumPy array or tensor: [N, H, W] (grey), [N, H, W, C] or [N, C, H, W] with C = 1 or 3. Pass
+        a single picture as array[None]: [3, H, W] is taken for three grey images
+    :param value_range: not needed for uint8 (0…255); (0, 1) or (−1, 1) for floats
     :returns: images [N, C, H, W] float32 in [−1, 1]
     :raises ValueError: for other shapes and types, NaN, or values outside the range
     """
@@ -180,10 +180,10 @@ def from_folder(path: str | Path, size: int | None = None, channels: int = 3) ->
     """Your own images, from a folder: cropped to the middle square and scaled to size × size.
 
     :param path: folder of image files, or of one subfolder per class
-    :param size: side in pixels; may be left out when the squares already agree
+    :param size: side in pixels; may be left out if all squares have the same size
     :param channels: 3 (colour) or 1 (grey)
     :returns: images [N, C, S, S] float32 in [−1, 1], and labels [N] (label k is the k-th subfolder in
-        alphabetical order), or None where there are no subfolders
+        alphabetical order), or None without subfolders
     :raises ValueError: for a folder that is missing or holds no image, a file that cannot be read (named),
         squares of different size when no size is given
     """
@@ -196,7 +196,7 @@ def from_folder(path: str | Path, size: int | None = None, channels: int = 3) ->
     if not folder.is_dir():
         raise ValueError(f"path must be a folder of images; got {str(folder)!r}, which is not a folder")
 
-    # hidden folders (.ipynb_checkpoints) are no classes
+    # hidden folders (.ipynb_checkpoints) are not classes
     classes = [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and not sub.name.startswith(".")]
     per_class = [(sub, _image_files(sub)) for sub in classes]
     per_class = [(sub, files) for sub, files in per_class if files]
@@ -212,12 +212,12 @@ def from_folder(path: str | Path, size: int | None = None, channels: int = 3) ->
     for file in files:
         try:
             with Image.open(file) as image:
-                if image.mode.startswith(("I", "F")):  # Pillow would cut 16 bits off at 255, not scale them
+                if image.mode.startswith(("I", "F")):  # Pillow would clip 16 bits at 255, not scale them
                     raise ValueError(f"{image.mode} pixels: save it with 8 bits per channel")
                 image = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
                 side = size or min(image.size)
                 squares.append(np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)))
-        except Exception as error:  # a broken file shows as an OSError, SyntaxError, struct.error, …
+        except Exception as error:  # a broken file raises OSError, SyntaxError, struct.error, …
             raise ValueError(f"path must hold readable images, cannot read {str(file)!r}: {error}") from error
         if squares[-1].shape != squares[0].shape:
             raise ValueError(

@@ -1,7 +1,7 @@
-"""The pieces that figures are made of: colours, panels, curves, clouds, images, arrows. No widget, no plotly.
+"""The parts of figures: colours, panels, curves, clouds, images, arrows. They need no widget and no plotly.
 
-Everything is a dictionary as plotly.js takes it. Axes are counted from 1; `n` puts a trace on axes n. Words
-may hold x_t, L_(t−1) and p^w: explorers set them with real sub- and superscripts.
+Everything is a dictionary for plotly.js. Axes are counted from 1; `n` puts a trace on axes n. Words may
+contain x_t, L_(t−1) and p^w: explorers set them with real sub- and superscripts.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,16 +13,16 @@ import torch
 from .exact import Empirical, GaussianMixture
 
 Array = torch.Tensor | np.ndarray
-Drawn = tuple[dict, dict, Callable[[int], dict]]  # traces, layout, what changes with the main slider
+Drawn = tuple[dict, dict, Callable[[int], dict]]  # traces, layout, the changes with the main slider
 
-# Okabe & Ito's colours, told apart by every eye, in the order in which traces take them. Their black is left
-# out: it is lost on a dark page. GREY shows on both.
+# Okabe & Ito's colours, which colour-blind readers can tell apart, in the order in which traces take them.
+# Their black is left out, since it is invisible on a dark page. GREY works on both.
 PALETTE = dict(blue="#0072B2", orange="#E69F00", green="#009E73", vermillion="#D55E00")
 PALETTE |= dict(sky="#56B4E9", purple="#CC79A7", yellow="#F0E442")
 GREY = "#808080"
-GAP = "#35618F"  # between images: no grey of theirs, and the same on a light and a dark page
+GAP = "#35618F"  # between images: not a grey, and the same on light and dark pages
 INK = [[0, "#000000"], [1, "#ffffff"]]  # digits as in the data: −1 is black, +1 is white
-# Powers of ten at the ticks, which plotly writes a quarter larger than it is told
+# Powers of ten at the ticks; plotly writes them a quarter larger than the font size
 LOG = dict(type="log", dtick=1, exponentformat="power", tickfont=dict(size=10.4))
 FRAME = dict(zeroline=False, constrain="domain", showline=True, mirror=True)  # around pictures
 SQUARE = dict(type="heatmap", colorscale="Viridis", showscale=False, hoverinfo="skip", zsmooth="fast")
@@ -49,7 +49,7 @@ def panel(
 
 
 def columns(*widths: float, gap: float = 0.045) -> list[tuple[float, float]]:
-    """(left, right) of panels side by side, of these relative widths."""
+    """(left, right) of panels side by side, with these relative widths."""
     scale = (1 - gap * (len(widths) - 1)) / sum(widths)
     lefts = np.cumsum([0, *widths[:-1]]) * scale + gap * np.arange(len(widths))
     return [(left, left + width * scale) for left, width in zip(lefts.tolist(), widths, strict=True)]
@@ -67,25 +67,25 @@ def title(words: str) -> dict:
 
 
 def axis(words: str, *values: Sequence[float] | Array, log: bool = False, **more: Any) -> dict:
-    """An axis with words under it; with `values`, one on which they have room (`span`)."""
+    """An axis with words under it; given `values`, its range has room for them (`span`)."""
     ranged = dict(range=span(*values, log=log)) if values else {}
     return (LOG if log else {}) | dict(title=title(words), zeroline=False) | ranged | more
 
 
 def colored(color: str, words: str) -> str:
-    """Words after a dash of that colour: the words themselves stay legible, in a light and a dark theme."""
+    """Words after a dash of that colour; the words themselves stay legible in a light and a dark theme."""
     return f'<b style="color:{color}">—</b> {words}'
 
 
 def key(named: dict[str, str], gap: int = 4) -> str:
-    """The one legend there is, in a heading: words -> color."""
+    """The only kind of legend, in a heading: words -> color."""
     return (" " * gap).join(colored(color, words) for words, color in named.items())
 
 
 def span(*values: Sequence[float] | Array, log: bool = False) -> list[float]:
-    """The range of an axis on which all finite values (above 0 if log) have room: a twentieth at both ends.
+    """The range of an axis for all finite values (above 0 if log), with a twentieth of room at both ends.
 
-    An axis with a range of its own stays when the main slider moves, and the browser draws only what moves.
+    With a fixed range the axis stays when the main slider moves, and the browser draws only what moves.
     """
     every = np.concatenate([np.ravel(v) for v in values]).astype(np.float64)
     every = np.log10(every[every > 0]) if log else every[np.isfinite(every)]
@@ -95,7 +95,7 @@ def span(*values: Sequence[float] | Array, log: bool = False) -> list[float]:
 
 
 def plane(limit: float, n: int, ticks: bool = True, below: str = "") -> dict:
-    """The two axes of a square picture of [−limit, limit]², for panel n; `below` stands under it."""
+    """The two axes of a square picture of [−limit, limit]², for panel n; `below` is written under it."""
     axis = FRAME | dict(range=[-limit, limit], showticklabels=ticks, tickcolor=GREY, ticklen=4)
     axis |= dict(dtick=1 if limit <= 2 else 2, ticks="outside" if ticks else "")
     xaxis = axis | (dict(title=title(below)) if below else {})
@@ -105,7 +105,7 @@ def plane(limit: float, n: int, ticks: bool = True, below: str = "") -> dict:
 def framed(n: int, rows: int, columns: int) -> dict:
     """The two axes of an image, for panel n: square pixels, the first row on top, a line around them.
 
-    The ranges are said, for plotly would turn an image upside down after a frame that is all NaN.
+    The ranges are given, since plotly would turn an image upside down after a frame that is all NaN.
     """
     axis = FRAME | dict(showticklabels=False, showgrid=False, ticks="")
     yaxis = dict(range=[rows - 0.5, -0.5], scaleanchor="x" if n == 1 else f"x{n}")
@@ -121,7 +121,7 @@ def behind(n: int = 1) -> dict:
 
 # ---------------------------------------------------------------------------------------------- traces
 def on(n: int) -> dict:
-    """What puts a trace on axes number n."""
+    """The entries that put a trace on axes number n."""
     return {} if n == 1 else dict(xaxis=f"x{n}", yaxis=f"y{n}")
 
 
@@ -132,7 +132,7 @@ def curve(color: str, width: float = 2, n: int = 1, dash: str = "solid", **more:
 
 
 def dots(color: str | Sequence[str], n: int = 1, size: float = 9, **more: Any) -> dict:
-    """Marks with a white edge on axes n: where the main slider stands. `color`: one, or one for each."""
+    """Marks with a white edge on axes n, at the main slider's value. `color`: one, or one for each."""
     marker = dict(size=size, color=color, line=dict(width=1.5, color="white"))
     still = dict(hoverinfo="skip", cliponaxis=False, **on(n))
     return dict(type="scatter", mode="markers", marker=marker, **still) | more
@@ -166,7 +166,7 @@ def image(z: Array | None, n: int, limit: float = 1.0) -> dict:
 
 
 def arrows(tail: np.ndarray, vector: np.ndarray, n: int = 1, color: str = GREY) -> dict:
-    """Arrows [N, 2] from tail by vector, as one line trace on axes n (`arrow_lines` for a frame)."""
+    """Arrows [N, 2] from tail along vector, as one line trace on axes n (`arrow_lines` for a frame)."""
     return curve(color, 1.5, n, **arrow_lines(tail, vector))
 
 
@@ -180,7 +180,7 @@ def arrow_lines(tail: np.ndarray, vector: np.ndarray) -> dict:
 
 
 def trails(paths: torch.Tensor) -> dict:
-    """Paths [times, N, 2] one after the other as one line, a gap (NaN) after each."""
+    """Paths [times, N, 2] one after the other as one line, with a gap (NaN) after each."""
     paths = torch.cat([paths, torch.full_like(paths[:1], torch.nan)])
     return xy(paths.transpose(0, 1).reshape(-1, 2))
 
@@ -200,7 +200,7 @@ def density(mixture: GaussianMixture | Empirical, points: Array) -> np.ndarray:
 
 
 def tiles(images: Array, columns: int) -> np.ndarray:
-    """Images [B, 1, H, W] side by side, row by row, with a gap of one pixel (NaN: nothing is drawn)."""
+    """Images [B, 1, H, W] side by side, row by row, with a gap of one pixel (NaN, not drawn)."""
     B, _, H, W = images.shape
     rows = -(-B // columns)
     sheet = np.full((rows * (H + 1) - 1, columns * (W + 1) - 1), np.nan, dtype=np.float32)

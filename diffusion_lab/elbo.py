@@ -1,7 +1,7 @@
 """The evidence lower bound, term by term: how many nats the model needs to describe an example.
 
-−log p_θ(x_0) ≤ L_T + Σ_{t≥2} L_{t−1} + L_0 (Ho et al. 2020, eq. 5): what the prior gets wrong, what each
-denoising step gets wrong, and what is left to say at the end. Everything is in nats, for each example, and
+−log p_θ(x_0) ≤ L_T + Σ_{t≥2} L_{t−1} + L_0 (Ho et al. 2020, eq. 5). L_T is the cost of the prior, L_{t−1} the
+cost of one denoising step, and L_0 the cost of x_0 given x_1. Everything is in nats, for each example, and
 never averaged over t.
 """
 
@@ -40,16 +40,16 @@ class NegativeELBO:
 
     @property
     def bits_per_dim(self) -> Tensor:
-        """total / (D ln 2) [B], for data as it was given: no offset for a change of scale."""
+        """total / (D ln 2) [B], for the data as given: without a correction for a change of scale."""
         return self.total / (self.dims * math.log(2))
 
 
 def reverse_variance(schedule: NoiseSchedule, variance: str | Tensor = "small") -> Tensor:
     """The *variance* of p_θ(x_{t−1}|x_t), a table [T + 1] (Ho et al. 2020, section 3.2); entry 0 is 0.
 
-    "small": the posterior's, β̃_t, which is right for data without any spread; "large": β_t, that of
-    q(x_t|x_{t−1}), which on a variance-preserving schedule is right for data ~ N(0, I). (On others that
-    would be β_t V_{t−1}/V_t with V = signal² + sigma².) Both have β_1 at t = 1, since β̃_1 = 0 would make
+    "small" is the posterior variance β̃_t, which is right for data without any spread. "large" is β_t, the
+    variance of q(x_t|x_{t−1}); on a variance-preserving schedule it is right for data ~ N(0, I). (On others,
+    β_t V_{t−1}/V_t would be, with V = signal² + sigma².) Both have β_1 at t = 1, since β̃_1 = 0 would make
     L_0 infinite. A tensor [T + 1] is used as it is; it must be positive for t ≥ 1.
     """
     beta = schedule.beta
@@ -80,13 +80,13 @@ def elbo(
 ) -> NegativeELBO:
     """The negative ELBO of each example in x0 `[B, *D]`, in nats (Ho et al. 2020, eq. 5).
 
-    Every expectation over x_t is estimated with one draw. The mean of p_θ(x_{t−1}|x_t) is that of
+    Every expectation over x_t is estimated with one draw. p_θ(x_{t−1}|x_t) has the mean of
     q(x_{t−1}|x_t, x̂_0); for its variance see `reverse_variance`. decoder, for L_0: "gaussian" is the
-    density N(x_0; x̂_0, variance[1]); "discretized" its integral over the bin of x_0 (eq. 13), for data on
+    density N(x_0; x̂_0, variance[1]); "discretized" is its integral over the bin of x_0 (eq. 13), for data on
     `levels` equally spaced values from −1 to 1, where the outer bins reach to ±∞. `noise` `[B, *D]`, if
-    given, is the ε of every x_t; otherwise each has its own. Calls the denoiser T times, and shows a
-    progress bar if that is slow. In half precision the terms would be lost to rounding: such data is taken
-    to float32, and so is what the denoiser sees. For k draws, and their standard error::
+    given, is the ε of every x_t; otherwise each x_t has its own. Calls the denoiser T times, and shows a
+    progress bar if that is slow. In half precision rounding would spoil the terms, so such data is converted
+    to float32, also for the denoiser. For k draws, and their standard error::
 
         totals = elbo(denoiser, x0.repeat_interleave(k, 0), schedule).total.reshape(-1, k)  # [B, k]
         totals.mean(1), totals.std(1) / k**0.5
@@ -124,8 +124,8 @@ def elbo(
 def check_levels(x0: Tensor, levels: int) -> Tensor:
     """x0, if every value is one of `levels` equally spaced ones from −1 to 1; otherwise a ValueError.
 
-    In half precision most levels are not numbers that exist. The number nearest to a level is off by half its
-    own spacing at most, so that the level can be told: such data comes back in float32, on the levels.
+    Half precision cannot represent most levels. The nearest number is off by at most half the spacing of its
+    numbers, so the level can be recovered: such data is returned in float32, on the levels.
     """
     last, half = check_int(levels, "levels", 2) - 1, torch.finfo(x0.dtype).bits < 32
     allowed = 1e-3 + (torch.finfo(x0.dtype).eps / 8 * last if half else 0)
@@ -148,7 +148,7 @@ def discretized_log_prob(x0: Tensor, mean: Tensor, std: float, levels: int) -> T
     half = 1 / (levels - 1)
     low = torch.where(x0 < -1 + half, -math.inf, (x0 - half - mean) / std)
     high = torch.where(x0 > 1 - half, math.inf, (x0 + half - mean) / std)
-    # Φ(high) − Φ(low) = Φ(−low) − Φ(−high): take the side where both are small, where logs keep their digits
+    # Φ(high) − Φ(low) = Φ(−low) − Φ(−high): use the side where both are small and logs keep their digits
     flip = low + high > 0
     low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
     log_low, log_high = torch.special.log_ndtr(low), torch.special.log_ndtr(high)
@@ -179,9 +179,9 @@ def simple_weights(schedule: NoiseSchedule, variance: str | Tensor = "small") ->
     """The weights w [T + 1] that turn L_simple into the ELBO: L_{t−1} = w_t L_simple(t) + const.
 
     (Ho et al. 2020, eq. 12.) w_t = sigma_t²/signal_t² · c²/(2 variance_t), where c = signal_{t−1} (1 −
-    SNR_t/SNR_{t−1}) is x̂_0's weight in p_θ's mean. With the small variance that is ½ (SNR_{t−1}/SNR_t − 1)
-    (Kingma et al. 2021, eq. 14) and the constant is 0 for t ≥ 2. w_0 = 0; a zero-SNR end has w_T = ∞, since a
-    mistake in ε̂ says nothing about x̂_0 there.
+    SNR_t/SNR_{t−1}) is x̂_0's weight in p_θ's mean. With the small variance w_t = ½ (SNR_{t−1}/SNR_t − 1)
+    (Kingma et al. 2021, eq. 14) and the constant is 0 for t ≥ 2. w_0 = 0; a zero-SNR end has w_T = ∞, since
+    the error of ε̂ says nothing about x̂_0 there.
     """
     table = reverse_variance(schedule, variance)
     c = schedule.signal[:-1] * -torch.expm1(schedule.log_snr[1:] - schedule.log_snr[:-1])

@@ -1,6 +1,4 @@
-"""A finite data set and its exact denoiser: what a network would become if it learned its training set by
-heart.
-"""
+"""A finite data set and its exact denoiser: a network would become this if it memorised its training set."""
 
 import math
 from collections.abc import Iterator
@@ -16,17 +14,17 @@ DIRECT = "donot_use_mm_for_euclid_dist"  # torch.cdist's way to sum squared diff
 
 
 class Empirical:
-    """A finite data set as a distribution: each of its N examples y_n with probability 1/N.
+    """A finite data set as a distribution: each of its N examples y_n has probability 1/N.
 
-    data `[N, *D]`; `std`, the standard deviation of a Gaussian blur, is 0 unless given. Its denoiser is the
-    ideal one for exactly these examples: it minimises every diffusion loss on them, and all it can ever
-    produce is copies of them. Without a blur there is no density, hence no log_prob and no score, until
-    noise is added: `noised(t, schedule)` for t > 0.
+    data `[N, *D]`; `std`, the standard deviation of a Gaussian blur, is 0 unless given. The denoiser is the
+    ideal one for exactly these examples: it minimises every diffusion loss on them, and can only ever produce
+    copies of them. Without a blur there is no density, so there is no log_prob and no score until noise is
+    added: `noised(t, schedule)` for t > 0.
 
-    Squared distances are ‖x‖² − 2x·y + ‖y‖², a matrix product, in float64 (in float32 the differences are
-    lost at low noise). Where float64 loses them too, at a std below some 1e-5 of the data's norm, and on
-    devices without float64, they are sums of squared differences, which takes several times as long.
-    Everything goes in pieces that need some 250 MB whatever N is.
+    Squared distances are computed as ‖x‖² − 2x·y + ‖y‖², by a matrix product in float64 (float32 loses the
+    differences at low noise). Where float64 loses them too, at a std below some 1e-5 of the data's norm, and
+    on devices without float64, they are sums of squared differences, which takes several times as long. The
+    work is done in pieces that need some 250 MB for any N.
     """
 
     PIECE = 2**23  # log-weights (float64) held at a time
@@ -39,7 +37,7 @@ class Empirical:
             raise ValueError(f"std must be at least 0; got {std}")
         self.std = float(std)
         low, high = data.aminmax()
-        self._largest = data[0].numel() * max(abs(low.item()), abs(high.item())) ** 2  # ‖y_n‖², or above it
+        self._largest = data[0].numel() * max(abs(low.item()), abs(high.item())) ** 2  # at least ‖y_n‖²
 
     def noised(self, t: Reals, schedule: NoiseSchedule) -> "Empirical":
         """q_t: N Gaussians of variance signal_t² std² + sigma_t² around signal_t y_n.
@@ -64,7 +62,7 @@ class Empirical:
         return log_sum - math.log(len(self.data)) - D / 2 * math.log(2 * math.pi * self.std**2)
 
     def log_posterior(self, x: Tensor) -> Tensor:
-        """log p(n|x) in nats, of each example y_n (Bayes): `[B, *D] -> [B, N]`. ValueError without a blur."""
+        """log p(n|x) in nats for each example y_n (Bayes): `[B, *D] -> [B, N]`. ValueError without a blur."""
         return torch.cat([weights.log_softmax(1) for weights in self._blurred(x)]).to(x.dtype)
 
     def score(self, x: Tensor) -> Tensor:
@@ -74,8 +72,8 @@ class Empirical:
     def denoiser(self, schedule: NoiseSchedule) -> Denoiser:
         """The best denoiser for these examples, E[x_0|x_t] (Karras et al. 2022, appendix B.3).
 
-        A softmax picks among the examples: Σ_n softmax_n(−‖x_t − signal y_n‖²/(2 sigma²)) y_n. Raises
-        ValueError at t = 0, unless there is a blur.
+        It is an average with softmax weights: Σ_n softmax_n(−‖x_t − signal y_n‖²/(2 sigma²)) y_n. Raises
+        ValueError at t = 0 without a blur.
         """
 
         def denoise(x_t: Tensor, t: Reals) -> Prediction:
@@ -102,9 +100,9 @@ class Empirical:
         return torch.cat(means).reshape(x.shape).to(x.dtype)
 
     def _log_weights(self, x: Tensor, signal: Tensor, var: Tensor) -> Iterator[Tensor]:
-        """−‖x − signal y_n‖²/(2 var): rows [·, N], of as many x at a time as fit into PIECE.
+        """−‖x − signal y_n‖²/(2 var): rows [·, N], for as many x at a time as fit into PIECE.
 
-        signal and var are on the CPU, one number or [B, 1]: looking at them waits for no GPU.
+        signal and var are on the CPU, one number or [B, 1], so reading them does not wait for a GPU.
         """
         if (var == 0).any():
             raise ValueError("a finite data set has no density at t = 0: use t ≥ 1, or give it a std")
@@ -121,7 +119,7 @@ class Empirical:
             parts: list[Tensor] = []
             of_y, of_x = -(a**2) / (2 * v), -at.square().sum(1, keepdim=True) / (2 * v)
             for c in (piece.to(wide) for piece in pieces):
-                if direct:  # the floor keeps x/signal finite at zero SNR, where all weights are alike
+                if direct:  # the floor keeps x/signal finite at zero SNR, where all weights are equal
                     parts.append(of_y * torch.cdist(at / a.clamp(min=1e-12), c, compute_mode=DIRECT) ** 2)
                 else:
                     squares = of_y * torch.linalg.vector_norm(c, dim=1) ** 2 + of_x

@@ -1,8 +1,8 @@
 """The course as web pages that need no kernel and no network: ``python -m diffusion_lab export SITE``.
 
-Sphinx makes them: MyST-NB reads the notebooks as they are stored, autodoc and viewcode the package. Ours are
-the explorers that move (their scenes are computed here, beforehand), the quiz, and the links between modules
-and notebooks. What Sphinx must be told beside that is in sphinx_extension.py.
+Sphinx makes them: MyST-NB reads the stored notebooks, autodoc and viewcode read the package. We add the
+explorers that move (their scenes are computed here, beforehand), the quiz, and the links between modules and
+notebooks. The rest of Sphinx's settings is in sphinx_extension.py.
 """
 
 import ast
@@ -33,14 +33,14 @@ except ImportError as error:
 
 PACKAGE = Path(__file__).parent
 NOTEBOOKS = PACKAGE.parent / "notebooks"
-LIST = "files.txt"  # in every site: the files that make it, so that no other is ever deleted
+LIST = "files.txt"  # in every site: the list of its files, so that no other file is ever deleted
 
 
 def export(site: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS) -> Path:
-    """Write the notebooks in the folder `notebooks` as pages into a new folder `site`; returns that.
+    """Write the notebooks in the folder `notebooks` as pages into a new folder `site`, and return it.
 
-    It may exist if it is empty or holds an earlier export, which is then replaced: all at once, when the new
-    one is whole. Anything else there is a ValueError.
+    `site` may exist if it is empty or holds an earlier export. That is replaced as a whole, when the new one
+    is complete. Anything else in it is a ValueError.
     """
     site, notebooks = Path(os.path.abspath(site)), Path(notebooks).resolve()
     if not list(notebooks.glob("*.ipynb")):
@@ -59,7 +59,7 @@ def export(site: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS) ->
 
 
 def check_site(site: Path) -> None:
-    """Raise a ValueError if replacing `site` would delete what no export wrote."""
+    """Raise a ValueError if replacing `site` would delete files that no export wrote."""
     found = [site] if site.is_file() else [path for path in site.rglob("*") if not path.is_dir()]
     known = site / LIST
     ours = known.read_text("utf-8").splitlines() if known in found else []
@@ -72,7 +72,7 @@ def check_site(site: Path) -> None:
 
 
 def put(part: Path, site: Path) -> None:
-    """Move the folder `part` to `site`, and what was there out of the way."""
+    """Move the folder `part` to `site`, and the old `site` out of the way."""
     old = part.with_suffix(".old")
     if site.exists():
         site.rename(old)
@@ -86,9 +86,9 @@ def put(part: Path, site: Path) -> None:
 
 # ---------------------------------------------------------------------------------------------- the pages
 def build(folder: Path, work: Path) -> Path:
-    """Write the pages of the notebooks in `folder` below a new folder `work`; returns where they are."""
+    """Write the pages of the notebooks in `folder` below a new folder `work`; return their folder."""
     source, site, warnings = work / "source", work / "site", StringIO()
-    shutil.copytree(folder, source, ignore=shutil.ignore_patterns("*.ipynb", ".*"))  # what they show
+    shutil.copytree(folder, source, ignore=shutil.ignore_patterns("*.ipynb", ".*"))  # their pictures
     notebooks = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("*.ipynb"))}
     states = [data[STATE] for notebook in notebooks.values() for data in explorer_outputs(notebook)]
     taught = {stem: used(notebook) for stem, notebook in notebooks.items()}
@@ -108,10 +108,10 @@ def build(folder: Path, work: Path) -> Path:
             (source / "_static" / name).write_text(text, "utf-8")
         shutil.copy(PACKAGE / "export.css", source / "_static")
         bar.set_description("pages")
-        with docutils_namespace():  # so that there may be another export afterwards
+        with docutils_namespace():  # so that another export can follow
             app = Sphinx(source, None, site, work / "read", "html", SPHINX, None, warnings)
             for event in ("source-read", "html-page-context"):
-                app.connect(event, lambda *_: bar.update() and None)  # what it returns counts
+                app.connect(event, lambda *_: bar.update() and None)  # its return value would count
             app.build()
     found = re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()).replace(f"{source}{os.sep}", "").splitlines()
     if found:
@@ -128,7 +128,7 @@ def build(folder: Path, work: Path) -> Path:
 
 
 def index(notebooks: dict) -> str:
-    """The contents: what each notebook opens with, and what each module says of itself."""
+    """The contents: the opening of each notebook, and the first paragraph of each module."""
     name, _, what = summary(PACKAGE.name).partition(": ")
     text = [f"# {name}", f"{what[0].upper()}{what[1:]} On these pages the sliders show what was computed"]
     text[-1] += " beforehand; in JupyterLab everything moves."
@@ -147,8 +147,8 @@ def index(notebooks: dict) -> str:
 
 
 def prepared(notebook: Any, stem: str, taught: list[str], bar: tqdm) -> Any:
-    """A notebook as MyST-NB takes it: explorers and quiz as HTML, words for pictures, links to modules."""
-    notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}  # even if it says none
+    """A notebook for MyST-NB: explorers and quiz as HTML, words for pictures, links to modules."""
+    notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}  # even if it has none
     section = ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -176,7 +176,7 @@ def prepared(notebook: Any, stem: str, taught: list[str], bar: tqdm) -> Any:
 
 
 def explorer_outputs(notebook: Any, kind: str = STATE) -> list:
-    """The data of each output of `notebook` that is an explorer; or what else is stored under `kind`."""
+    """The data of each output of `notebook` that is an explorer, or that has the type `kind`."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
     return [output.data for output in outputs if kind in output.get("data", {})]
 
@@ -189,9 +189,9 @@ def count_scenes(state: dict) -> int:
 
 # ---------------------------------------------------------------------------------------------- the package
 def modules() -> dict[str, str]:
-    """The modules that have pages: diffusion_lab.forward -> diffusion_lab/forward.py, and so on.
+    """The modules with pages: diffusion_lab.forward -> diffusion_lab/forward.py, and so on.
 
-    Exercises have none: their files hold the solutions.
+    Exercises have none, since their files hold the solutions.
     """
     paths = [path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py")]
     paths = [path for path in paths if path.parent.name != "tasks"]
@@ -200,7 +200,7 @@ def modules() -> dict[str, str]:
 
 
 def used(notebook: Any) -> list[str]:
-    """The modules of the package whose names a notebook imports, or of whose files it speaks."""
+    """The modules of the package that a notebook imports from, or whose files it mentions."""
     text = "\n".join(cell.source for cell in notebook.cells)
     found = {module for module, path in modules().items() if path in text}
     statement = rf"^ *(?:from|import) ({PACKAGE.name}[\w.]*)(?: import (\([^)]*\)|[^#\n]*))?"
@@ -212,13 +212,13 @@ def used(notebook: Any) -> list[str]:
 
 
 def linked(text: str) -> str:
-    """A notebook's Markdown, its links to modules and their names in `code` leading to the pages of these."""
+    """A notebook's Markdown; its links to modules, and their names in `code`, lead to the modules' pages."""
     text = re.sub(rf"\]\(\.\./(?={PACKAGE.name}/)", "](/", text)
     return re.sub(rf"(?<!\[)`({PACKAGE.name}/[\w/]+\.py)`", r"[`\1`](/\1)", text)
 
 
 def reference(module: str, notebooks: list[str]) -> str:
-    """The page of a module, used in these notebooks, in the words of its docstrings."""
+    """The page of a module, made from its docstrings, with links to the notebooks that use it."""
     path = modules()[module]
     text = [f"``{path}``\n{'=' * 99}", f".. automodule:: {module}\n   :members:\n   :member-order: bysource"]
     text[1] += "\n   :ignore-module-all:"

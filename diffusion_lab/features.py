@@ -1,14 +1,14 @@
-"""Features for metrics: a small classifier of the digits, and what it knows of an image before it names it.
+"""Features for metrics: a small classifier of the digits, and the layer before its decision.
 
-The Inception score and the Fréchet distance are usually taken of what the Inception network says of a
-photograph. Here a small convolutional network reads 8×8 digits::
+The Inception score and the Fréchet distance are usually computed from what the Inception network says about
+photographs. Here a small convolutional network reads 8×8 digits::
 
     classifier = features.load()
     classifier.features(images)         # [N, 32]: the layer before the last
     classifier.probabilities(images)    # [N, 10]: p(y|x)
 
-Its weights ship. ``python -m diffusion_lab.features`` trains it again, in some ten seconds, on the training
-digits alone, and says how many of the held-out digits it recognises.
+Its weights ship. ``python -m diffusion_lab.features`` trains it again in some ten seconds, on the training
+digits only, and prints how many of the held-out digits it recognises.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ STEPS, BATCH, LR, WARP = 450, 64, 4e-3, 0.08  # twenty times through the trainin
 class Classifier(nn.Module):
     """Three convolutions and two linear layers: images [N, 1, 8, 8] in [−1, 1] -> log-odds [N, 10]."""
 
-    scale: Tensor  # a buffer: saved with the weights, and not trained
+    scale: Tensor  # a buffer: saved with the weights, but not trained
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,11 +48,11 @@ class Classifier(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits: softmax of them is p(y|x). [N, 10]"""
+        """The logits, whose softmax is p(y|x): [N, 10]."""
         return self.last(self.features(images) * self.scale)
 
     def features(self, images: Tensor) -> Tensor:
-        """What goes into the last layer: [N, 32], scaled to a mean square of 1 over the training digits."""
+        """The input of the last layer: [N, 32], scaled to a mean square of 1 over the training digits."""
         check_data(images, "images")
         if images.ndim != 4 or images.shape[1:] != (1, 8, 8):
             raise ValueError(f"images must have shape [N, 1, 8, 8]; got {list(images.shape)}")
@@ -64,9 +64,9 @@ class Classifier(nn.Module):
 
 
 def load(folder: FilePath = FOLDER) -> Classifier:
-    """The classifier that ships, in eval mode, on the CPU, in float32; its weights ask for no gradient.
+    """The classifier that ships, in eval mode, on the CPU, in float32; its weights require no gradient.
 
-    Raises ValueError for a file that is missing, cut short or of other make.
+    Raises ValueError for a file that is missing, cut short or of another kind.
     """
     weights, _ = read_safetensors(Path(folder) / "classifier.safetensors", FORMAT)
     return loaded(Classifier, weights).eval().requires_grad_(False)
@@ -88,8 +88,8 @@ def accuracy(classifier: Classifier, images: Tensor, labels: Tensor) -> float:
 def train(steps: int = STEPS, seed: int = 0, progress: bool = True) -> Classifier:
     """A classifier trained on data.digits("train"), by cross-entropy, with AdamW; the same for the same seed.
 
-    Each digit is moved, turned and stretched a little, otherwise anew each time: what a slant or a shift does
-    not change is what a feature should say.
+    Each digit is moved, turned and stretched a little, differently each time: features should not depend on
+    a slant or a shift.
     """
     steps = check_int(steps, "steps", 1)
     x, labels = data.digits("train")

@@ -1,8 +1,8 @@
-"""The forward process q: how data becomes noise, one step at a time, in one jump, and backwards when x_0 is
-known.
+"""The forward process q: how data becomes noise, one step at a time or in one jump, and how it runs backwards
+when x_0 is known.
 
-It has no parameters. Notebook 03 walks through the functions `q_…` in this order; the two after them give the
-numbers that q(x_t|x_s) and q(x_s|x_t, x_0) are made of, for any two times s < t.
+It has no parameters. Notebook 03 walks through the functions `q_…` in this order. The last two functions give
+the coefficients of q(x_t|x_s) and q(x_s|x_t, x_0) for any two times s < t.
 """
 
 import torch
@@ -51,8 +51,8 @@ def q_sample(
 ) -> Tensor:
     """A draw from q(x_t|x_0): x_t = signal_t x_0 + sigma_t ε (Ho et al. 2020, eq. 4 and section 3.2).
 
-    x0 `[B, *D]`; t in 0…T, an int or [B]; noise is ε, of x0's shape, drawn unless given. -> `[B, *D]`. x_0
-    comes back at t = 0.
+    x0 `[B, *D]`; t in 0…T, an int or [B]; noise is ε, of x0's shape, drawn unless given. -> `[B, *D]`. At
+    t = 0 the result is x_0.
     """
     check_data(x0, "x0")
     t = check_t(t, schedule.T)
@@ -72,10 +72,10 @@ def q_chain(x0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | No
 
 
 def q_posterior(x0: Tensor, x_t: Tensor, t: Time, schedule: NoiseSchedule, s: Time | None = None) -> Gaussian:
-    """q(x_s|x_t, x_0) for s < t: where x_t came from, if it came from x_0. s = t − 1 unless given.
+    """q(x_s|x_t, x_0) for s < t: the earlier state x_s, given x_t and x_0. s = t − 1 unless given.
 
-    By Bayes, ∝ q(x_t|x_s) q(x_s|x_0), a product of two Gaussians in x_s (Ho et al. 2020, eq. 6 and 7, for s
-    = t − 1; Kingma et al. 2021, appendix A.2, for any s). With r = SNR_t/SNR_s::
+    By Bayes' rule it is proportional to q(x_t|x_s) q(x_s|x_0), a product of two Gaussians in x_s (Ho et al.
+    2020, eq. 6 and 7, for s = t − 1; Kingma et al. 2021, appendix A.2, for any s). With r = SNR_t/SNR_s::
 
         mean = signal_s (1 − r) x_0 + r (signal_s/signal_t) x_t,   var = sigma_s² (1 − r)
 
@@ -94,9 +94,9 @@ def q_posterior(x0: Tensor, x_t: Tensor, t: Time, schedule: NoiseSchedule, s: Ti
 
 
 def posterior_weights(t: Time, s: Time, schedule: NoiseSchedule) -> tuple[Tensor, Tensor, Tensor]:
-    """Of q(x_s|x_t, x_0) for s < t: the mean's weight of x_0, that of x_t, and the variance; float64.
+    """For q(x_s|x_t, x_0), s < t: the weight of x_0 in the mean, the weight of x_t, the variance; float64.
 
-    The equations stand in `q_posterior`; t and s are ints, or [B], and are not checked again.
+    The equations are in `q_posterior`. t and s are ints or [B], and are not checked again.
     """
     signal, sigma = schedule.signal, schedule.sigma
     gain = -torch.expm1(schedule.log_snr[t] - schedule.log_snr[s])  # 1 − SNR_t/SNR_s without cancellation
@@ -105,7 +105,7 @@ def posterior_weights(t: Time, s: Time, schedule: NoiseSchedule) -> tuple[Tensor
 
 
 def transition(t: Time, s: Time, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
-    """Of q(x_t|x_s) = N(α_{t|s} x_s, σ²_{t|s} I) for s < t: α_{t|s} and the *variance* σ²_{t|s}; float64.
+    """For q(x_t|x_s) = N(α_{t|s} x_s, σ²_{t|s} I), s < t: α_{t|s} and the *variance* σ²_{t|s}; float64.
 
     α_{t|s} = signal_t/signal_s and σ²_{t|s} = sigma_t² − α²_{t|s} sigma_s² = sigma_t² (1 − SNR_t/SNR_s)
     (Kingma et al. 2021, appendix A.1). For s = t − 1 they are √α_t and β_t. t and s: as in

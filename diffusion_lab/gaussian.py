@@ -1,4 +1,4 @@
-"""The one distribution everything here is made of: a Gaussian with a diagonal covariance.
+"""The one distribution that everything here is built from: a Gaussian with a diagonal covariance.
 
 q(x_t|x_0), q(x_{t-1}|x_t,x_0) and p_θ(x_{t-1}|x_t) are all of this form, and the terms of the ELBO are
 Kullback–Leibler divergences between two of them.
@@ -15,11 +15,11 @@ from .checks import Reals, check_data, noise_like, sum_over_data
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """N(mean, var · I): mean `[B, *D]`; `var` is the *variance*, one number or as wide as mean.
+    """N(mean, var · I): mean `[B, *D]`; `var` is the *variance*, one number or like mean.
 
-    A mean without any axis stands for the same number in every coordinate. A variance of 0 is a point mass:
-    it can be sampled, but it has no density. Raises ValueError if var is negative, not finite, or does not
-    fit the mean.
+    A mean without any axis is the same number in every coordinate. A variance of 0 is a point mass: it can be
+    sampled, but it has no density. Raises ValueError if var is negative, not finite, or does not fit the
+    mean.
     """
 
     mean: Tensor
@@ -50,8 +50,8 @@ def kl(p: Gaussian, q: Gaussian) -> Tensor:
     """KL(p ‖ q) in nats, per example: [B]. It is never negative, and 0 only where p = q.
 
     Per coordinate: ½ [ (v_p − v_q)/v_q − log(v_p/v_q) + (μ_p − μ_q)²/v_q ]  (Kingma & Welling 2014,
-    appendix B, for q = N(0, I)). Raises ValueError where either is a point mass, or where their shapes
-    differ (q's mean may be one number).
+    appendix B, for q = N(0, I)). Raises ValueError if either is a point mass, or if their shapes differ (q's
+    mean may be one number).
     """
     _check_batch(p.mean, "p.mean")
     _check_density(p, "kl")
@@ -59,7 +59,7 @@ def kl(p: Gaussian, q: Gaussian) -> Tensor:
     if q.mean.ndim and p.mean.shape != q.mean.shape:
         raise ValueError(f"p and q must have one shape; got {list(p.mean.shape)} and {list(q.mean.shape)}")
     excess = (p.var - q.var) / q.var  # v_p/v_q − 1
-    # log(v_p/v_q): as log1p near 1, where two logs would cancel; as two logs near 0, which the 1 swallows
+    # log(v_p/v_q): log1p for ratios near 1, where two logs would cancel; two logs for ratios near 0
     log_ratio = torch.where(excess > -0.5, torch.log1p(excess), p.var.log() - q.var.log())
     return 0.5 * sum_over_data(excess - log_ratio + (p.mean - q.mean) ** 2 / q.var)
 

@@ -1,14 +1,14 @@
-"""Guidance: denoisers that follow a condition c more, or less, than they were trained to.
+"""Guidance: denoisers that follow a condition c more strongly, or less, than they were trained to.
 
-One convention for the scale w throughout, with ∅ for "not told c" (papers have three)::
+All functions use one convention for the scale w (papers use three); ∅ means "not told c"::
 
     ε̂ = ε̂_∅ + w (ε̂_c − ε̂_∅):   w = 0 is unconditional, w = 1 conditional, w > 1 guided.
 
-Ho & Salimans' w is ours minus 1. Both functions follow the same score, ∇ log [q_t(x_t) p(c|x_t)^w], and for
-w = 1 that is the conditional one. For other w it belongs to no forward process: q_t(x_t) p(c|x_t)^w is not
-what q_0(x_0) p(c|x_0)^w becomes under noise, so a guided sampler ends in neither of the two.
+Ho & Salimans' w is ours minus 1. Both functions follow the same score, ∇ log [q_t(x_t) p(c|x_t)^w]. At w = 1
+it is the conditional score. For other w it belongs to no forward process: q_t(x_t) p(c|x_t)^w is not what
+q_0(x_0) p(c|x_0)^w becomes under noise, so a guided sampler samples from neither of the two.
 
-`interval` = (low, high) limits guidance to the times with low < sigma/signal ≤ high; at all others w is 1
+`interval` = (low, high) limits guidance to the times with low < sigma/signal ≤ high; at other times w is 1
 (Kynkäänniemi et al. 2024, whose σ is our sigma/signal).
 """
 
@@ -34,10 +34,10 @@ def classifier_free(
 ) -> Denoiser:
     """ε̂ = ε̂_∅ + w (ε̂_c − ε̂_∅), from two denoisers (Ho & Salimans 2022, eq. 6, whose w is ours − 1).
 
-    Mixed as x̂_0, which is the same wherever there is an ε̂, and also holds at zero SNR. For a network:
-    classifier_free(net.given(c), net.given(None), w). Two calls each. w is a number, or [B]: one for each
-    example; interval is above. Raises ValueError for a w that is not finite, and if the two were made for
-    different schedules.
+    The mix is made in x̂_0, which is the same wherever there is an ε̂, and also works at zero SNR. For a
+    network: classifier_free(net.given(c), net.given(None), w). Each call makes two. w is a number, or [B]:
+    one for each example; interval is explained above. Raises ValueError for a w that is not finite, and if
+    the two were made for different schedules.
     """
     w, interval = _check_scale(w), _check_interval(interval)
 
@@ -59,10 +59,10 @@ def classifier(
     """score = score_∅ + w ∇ log p(c|x_t), from a denoiser and a classifier of noisy data.
 
     (Dhariwal & Nichol 2021, algorithm 2: ε̂ = ε̂_∅ − w sigma ∇ log p(c|x_t).) log_prob(x_t, t) -> [B] is log
-    p(c|x_t) in nats, of the one class wanted, and autograd takes its gradient; the classifier must have been
-    made for x_t, not for x_0, and for real t where these are asked for, as by an ODE. w and interval are as
-    above. The result has gradients too. Raises ValueError for a w that is not finite, a log_prob of another
-    shape, not finite or cut off from x_t, and at zero SNR, where x_t tells nothing of c.
+    p(c|x_t) in nats for the one class wanted; autograd takes its gradient. The classifier must have been made
+    for x_t, not for x_0, and for real t if an ODE solver asks for them. w and interval are as above. The
+    result has gradients too. Raises ValueError for a w that is not finite, for a log_prob of another shape,
+    not finite or cut off from x_t, and at zero SNR, where x_t says nothing about c.
     """
     w, interval = _check_scale(w), _check_interval(interval)
 
@@ -80,7 +80,7 @@ def classifier(
 
 
 def _gradient(log_prob: Classifier, x_t: Tensor, t: Reals) -> Tensor:
-    """∇ log_prob(x_t, t), which depends on x_t: its own gradient is kept where somebody wants it."""
+    """∇ log_prob(x_t, t). Its dependence on x_t is kept for autograd if x_t requires a gradient."""
     wanted = x_t.requires_grad and torch.is_grad_enabled()
     with torch.enable_grad():
         x = x_t if wanted else x_t.detach().requires_grad_()
@@ -125,7 +125,7 @@ def _check_interval(interval: Interval) -> Interval:
 
 
 def _named_after(denoise: Denoiser, *parts: Denoiser) -> Denoiser:
-    """The guided denoiser, which says of itself what its parts do: schedule, shape, and a network's dtype."""
+    """The guided denoiser, with the attributes of its parts: schedule, shape, and a network's dtype."""
     schedule, shape, dtype = (
         next((getattr(part, name) for part in parts if getattr(part, name, None) is not None), None)
         for name in ("schedule", "shape", "dtype")

@@ -1,4 +1,4 @@
-"""What a training run keeps of its steps."""
+"""The record of the steps of a training run."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from torch import Tensor
 class History:
     """t and the squared error of every example in the `step` steps done so far: t and loss [steps, batch].
 
-    The tables are made at their full length, the loss on the device, so that keeping it costs nothing. Rows
-    from `step` on are still to come.
+    The tables have their full length from the start, and the loss is on the device, so recording it costs
+    nothing. Rows from `step` on are not filled yet.
     """
 
     step: int
@@ -25,7 +25,7 @@ class History:
     def per_t(self, T: int, bins: int = 20, last: int | None = None) -> tuple[Tensor, Tensor]:
         """(middles of `bins` equal ranges of t in 1…T, mean loss in each), over the `last` steps if given.
 
-        A range that no draw fell into is NaN.
+        A range without any draw is NaN.
         """
         rows = slice(0 if last is None else max(0, self.step - last), self.step)
         t, loss = self.t[rows].flatten().long(), self.loss[rows].flatten().cpu().double()

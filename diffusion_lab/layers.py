@@ -1,4 +1,4 @@
-"""What all networks here share: dropout, and how they are told the time and the label."""
+"""What all networks here share: dropout, and the input of time and label."""
 
 import math
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ Label = int | Sequence[int] | Tensor | np.ndarray  # one class, or [B] of them
 class Dropout(nn.Module):
     """In training, a share p of the features become 0 and the others are divided by 1 − p.
 
-    (Srivastava et al. 2014.) `generator`, on the device of the data, says which ones: torch's global one
-    unless it is set.
+    (Srivastava et al. 2014.) `generator`, on the device of the data, draws which ones; unless it is set,
+    torch's global generator does.
     """
 
     def __init__(self, p: float) -> None:
@@ -34,22 +34,24 @@ class Dropout(nn.Module):
 def time_embedding(t: Tensor, dim: int) -> Tensor:
     """t [B], integer or real, as dim/2 cosines and sines: [B, dim] (Vaswani et al. 2017, section 3.5).
 
-    Wavelengths grow by equal factors from 2π to 2π · 10 000^(1 − 2/dim) steps. How far apart the embeddings
-    of s and t are depends on `|t − s|` alone: at dim = 128, 1.95 for neighbours, 10.3 for 100 and 900.
+    Wavelengths grow by equal factors from 2π to 2π · 10 000^(1 − 2/dim) steps. The distance between the
+    embeddings of s and t depends on `|t − s|` alone: at dim = 128 it is 1.95 for neighbours, and 10.3 for 100
+    and 900.
     """
-    # in float32 whatever the weights are: bfloat16 cannot count to 1000
+    # in float32 for weights of any dtype: bfloat16 cannot count to 1000
     frequency = torch.exp(torch.arange(dim // 2, device=t.device) * (-math.log(10_000) / (dim // 2)))
     angle = t.float()[:, None] * frequency
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
 class Condition(nn.Module):
-    """What the network is told beside x: the time and the label, as one vector per example, [B, dim].
+    """The network's input besides x: the time and the label, as one vector per example, [B, dim].
 
-    [1, dim] where all examples are told the same: a sampler's batch has one time, and one row is enough.
+    [1, dim] if it is the same for all examples: a sampler's batch has one time, and one row is enough.
 
-    Index num_classes of the label embedding is the null class, "no label". It serves label=None, and also the
-    examples whose label training drops, so that one set of weights learns both (Ho & Salimans 2022, alg. 1).
+    Index num_classes of the label embedding is the null class, "no label". It is used for label=None, and for
+    the examples whose label is dropped in training, so that one set of weights learns both (Ho & Salimans
+    2022, alg. 1).
     """
 
     def __init__(self, dim: int, num_classes: int | None) -> None:
@@ -80,15 +82,15 @@ def _one_per_example(value: Tensor, x: Tensor, name: str) -> Tensor:
     """value, one number or [B], as [1] or [B] on x's device."""
     if value.ndim > 1 or (value.ndim == 1 and len(value) != len(x)):
         raise ValueError(f"{name} must be one number or [B] = [{len(x)}]; got shape {list(value.shape)}")
-    # a CPU that waits for its few numbers to arrive on the GPU waits for all that the GPU has yet to do
+    # non-blocking: otherwise the CPU waits until the GPU has done all its queued work
     return value.to(x.device, non_blocking=x.is_cuda).reshape(-1)
 
 
 def check_label(label: Label, num_classes: int | None, look: bool = False) -> Tensor:
-    """label, one or a list, array or tensor of them, as an int64 tensor; ValueError for no class in it.
+    """label (one, or a list, array or tensor) as an int64 tensor; ValueError for what is not a class.
 
-    The classes are 0…num_classes − 1. Values on a GPU are looked at only if told to `look`, for the CPU must
-    wait for them.
+    The classes are 0…num_classes − 1. Values on a GPU are checked only with `look`, since the CPU must wait
+    for them.
     """
     if num_classes is None:
         raise ValueError(f"label must be None: this network knows no classes; got {label!r}")
@@ -100,7 +102,7 @@ def check_label(label: Label, num_classes: int | None, look: bool = False) -> Te
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise ValueError(f"{expected} {label!r}")
     tensor = tensor.long()
-    if torch.compiler.is_compiling():  # looking at the values would break the compiled graph in two
+    if torch.compiler.is_compiling():  # checking the values would split the compiled graph
         return tensor
     if (look or tensor.device.type == "cpu") and not ((tensor >= 0) & (tensor < num_classes)).all():
         raise ValueError(f"{expected} {label!r}")

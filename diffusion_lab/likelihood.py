@@ -1,7 +1,7 @@
-"""The likelihood by the probability-flow ODE: it moves points, and says how their density changes on the way.
+"""The likelihood by the probability-flow ODE, which moves points and tells how their density changes.
 
-Along the ODE v = dx/du of `sde_samplers` the log-density changes by −∇·v, and at u = 1 it is known. Equation
-numbers without a name are those of Song, Sohl-Dickstein et al. 2021. Everything is in nats.
+Along the ODE v = dx/du of `sde_samplers` the log-density changes at the rate −∇·v, and at u = 1 it is known.
+Equation numbers without a name are from Song, Sohl-Dickstein et al. 2021. Everything is in nats.
 """
 
 import math
@@ -34,12 +34,12 @@ def log_likelihood(
 
         log p_0(x(0)) = log p_1(x(1)) + ∫_0^1 ∇·v(x(u), u) du,   p_1 = N(0, (signal² + sigma²) I) at u = 1
 
-    divergence: "exact" sums all D of ∂v_i/∂x_i; "hutchinson" takes zᵀ (∂v/∂x) z instead, with the mean over
-    `probes` random sign vectors z (eq. 40), the same for all u: unbiased and, for D of any size, `probes`
-    backward passes at each u. It is the density of the *model*: where the path leaves some signal, p_1 is
-    not quite the data's marginal, and log p_0(x_0) is off by as much as log p_1(x(1)) is. rtol and atol are
-    those of `sde_samplers.probability_flow`. With `start` = u it is log p_u(x), the density of the noisy
-    state x at u. Raises ValueError for another divergence, and unless 0 ≤ start < 1.
+    divergence: "exact" sums all D terms ∂v_i/∂x_i. "hutchinson" takes the mean of zᵀ (∂v/∂x) z over `probes`
+    random sign vectors z instead (eq. 40), the same for all u. It is unbiased, and takes `probes` backward
+    passes at each u for any D. The result is the density of the *model*: if the path leaves some signal at
+    u = 1, p_1 is not quite the data's marginal, and log p_0(x_0) is off by as much as log p_1(x(1)) is. rtol
+    and atol are as in `sde_samplers.probability_flow`. With `start` = u the result is log p_u(x), for the
+    noisy state x at u. Raises ValueError for another divergence, and unless 0 ≤ start < 1.
     """
     options = dict(divergence=divergence, probes=probes, rtol=rtol, atol=atol, generator=generator)
     return likelihood_path(denoiser, x, sde, (start, 1.0), **options)[1][0]
@@ -57,7 +57,7 @@ def likelihood_path(
     atol: float | None = None,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What `log_likelihood` meets on its way to u = 1: states `[len(times), B, *D]`, log p_u [len(times), B].
+    """The path of `log_likelihood` to u = 1: states `[len(times), B, *D]` and log p_u [len(times), B].
 
     x is the state at the first of `times`, which rise up to 1. Along the ODE d log p_u(x(u))/du = −∇·v.
     """
@@ -109,12 +109,12 @@ def ode_elbo(
 
         −log P(x_0) ≤ E[log q(x_u|x_0) − log p_u(x_u)] + E[−log p(x_0|x_u)]      u = start, x_u ~ q(x_u|x_0)
 
-    It is the ELBO of a chain with one step, whose prior is the ODE's density p_u (`log_likelihood`); hence
-    the same three terms, without diffusion. The dequantisation, by which values on levels get a density, is
-    the forward process itself up to `start`, noise that the denoiser knows (as in Zheng et al. 2023, whose
-    noise is truncated). p(x_0|x_u) is the discretized decoder of `elbo`, around x̂_0(x_u) with standard
-    deviation sigma/signal. Estimated with one draw. Raises ValueError unless 0 < start < 1, and for data that
-    is not on the levels.
+    It is the ELBO of a chain with one step, whose prior is the ODE's density p_u (`log_likelihood`). So it
+    has the same three terms, with diffusion 0. Dequantisation gives values on levels a density. Here it is
+    the forward process up to `start`, noise that the denoiser knows (as in Zheng et al. 2023, whose noise is
+    truncated). p(x_0|x_u) is the discretized decoder of `elbo`, around x̂_0(x_u) with standard deviation
+    sigma/signal. Estimated with one draw. Raises ValueError unless 0 < start < 1, and for data that is not on
+    the levels.
     """
     check_levels(check_data(x0, "x0"), levels)
     if not 0 < start < 1:

@@ -1,8 +1,8 @@
 """Metrics: how close are samples to the data? Six answers, each blind to something that another one sees.
 
 All of them compare rows: a, b [N, F] are the features of N images (`features.load().features`), or any other
-numbers, pixels too; what is not flat is flattened. A metric sees what its features see, no more. Everything
-is computed in float64 on the CPU, and every result is a plain number. Most depend on N as well as on the two
+numbers, also pixels. Other shapes are flattened. A metric sees only what its features see. Everything is
+computed in float64 on the CPU, and every result is a plain number. Most depend on N as well as on the two
 distributions (each docstring says how), so compare equal N only.
 """
 
@@ -18,28 +18,29 @@ from .checks import check_data, check_int
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½), of Gaussians fitted to a and b.
 
-    (Heusel et al. 2017.) a [N, F], b [M, F], at least 2 rows each. The unit is that of the features
-    squared: this is the square of a distance (Wasserstein-2, between the two Gaussians), though the field
-    reports it as it is. 0 for equal moments, however different the rest. In small samples biased upwards, by
-    about a constant / N, the more so the more features there are (Bińkowski et al. 2018; Chong & Forsyth
-    2020).
+    (Heusel et al. 2017.) a [N, F], b [M, F], at least 2 rows each. The unit is the square of the features'
+    unit: this is a squared distance (Wasserstein-2, between the two Gaussians), and papers report it without
+    the root. It is 0 for equal means and covariances, even if the rest differs. Small samples bias it
+    upwards, by about a constant / N; the constant grows with the number of features (Bińkowski et al. 2018;
+    Chong & Forsyth 2020).
     """
     a, b = _pair(a, b, "a", "b", least=2)
-    # With centred rows A and B, Σ_a Σ_b = AᵀA BᵀB, and those of its eigenvalues that are not zero are the
-    # squared singular values of ABᵀ, or, with A = Q_a R_a, of R_a R_bᵀ. So no root is taken of a number near
-    # zero that rounding has spoilt (Σ may well be singular)
+    # With centred rows A and B, Σ_a Σ_b = AᵀA BᵀB. Its non-zero eigenvalues are the squared singular values
+    # of ABᵀ, or, with A = Q_a R_a, of R_a R_bᵀ. So no root is taken of numbers near zero, which rounding
+    # spoils (Σ may be singular)
     R_a, R_b = (torch.linalg.qr((x - x.mean(0)) / math.sqrt(len(x) - 1), mode="r").R for x in (a, b))
     overlap = torch.linalg.svdvals(R_a @ R_b.mT).sum()
     distance = (a.mean(0) - b.mean(0)).square().sum() + R_a.square().sum() + R_b.square().sum() - 2 * overlap
-    return max(0.0, distance.item())  # what rounding leaves of zero may be negative
+    return max(0.0, distance.item())  # rounding may make 0 negative
 
 
 def inception_score(probabilities: Tensor) -> float:
     """exp E_x[KL(p(y|x) ‖ p(y))], with p(y) = E_x[p(y|x)] (Salimans et al. 2016, section 4).
 
-    probabilities [N, K], p(y|x) in rows that sum to 1. From 1 (every x says the same of y) to K (every x is
-    sure, and each class as frequent). It never looks at the data. In small samples biased downwards, since
-    every row is in the mean it is compared with: N rows reach at most N.
+    probabilities [N, K] are p(y|x), in rows that sum to 1. The score goes from 1 (p(y|x) is the same for
+    every x) to K (every x is certain, and all classes are equally frequent). It never looks at the data.
+    Small samples bias it downwards, since every row is part of the mean it is compared with: N rows reach at
+    most N.
     """
     p = _rows(probabilities, "probabilities", least=1)
     if (p < 0).any() or not torch.allclose(p.sum(1), torch.ones(len(p)).double(), atol=1e-4):
@@ -56,8 +57,8 @@ def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float
 
     (Kynkäänniemi et al. 2019, eq. 1–2.) A set is the union of balls around its points, each reaching to its
     point's k-th nearest neighbour in the set. real [N, F], generated [M, F], more than k rows each; both
-    results lie in 0…1. Precision is about fidelity, recall about coverage. Both depend on N, M and k, and two
-    halves of the same data do not score 1; an outlier has a large ball.
+    results lie in 0…1. Precision measures fidelity, recall measures coverage. Both depend on N, M and k, and
+    two halves of the same data do not score 1. An outlier has a large ball.
     """
     k = check_int(k, "k", 1)
     real, generated = _pair(real, generated, "real", "generated", least=k + 1)
@@ -68,14 +69,15 @@ def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float
 
 
 def density_coverage(real: Tensor, generated: Tensor, k: int = 5) -> tuple[float, float]:
-    """How many real points' balls a generated one lies in, over k; and the share of balls that hold one.
+    """The mean number of real balls around a generated point, over k; and the share of balls that hold one.
 
-    (Naeem et al. 2020.) real [N, F], more than k rows, generated [M, F], at least 1. The balls are those of
-    `precision_recall`, but around the real points only, so that an outlier among the generated ones covers
-    nothing, and one among the real ones counts for one. As in the authors' code, a ball's rim is outside.
+    (Naeem et al. 2020.) real [N, F], more than k rows, generated [M, F], at least 1. The balls are as in
+    `precision_recall`, but around the real points only. So an outlier among the generated points covers
+    nothing, and an outlier among the real points counts once. As in the authors' code, a ball's rim is
+    outside.
 
-    Unlike precision and recall, what equal distributions score is known at every N, M and k. Density then has
-    the mean 1, and it may exceed 1, where the samples crowd together in places that are crowded already.
+    Unlike for precision and recall, the score of equal distributions is known at every N, M and k. Density
+    then has the mean 1; it exceeds 1 if samples crowd together where real points are crowded already.
     Coverage, in 0…1, has the mean 1 − ∏_{i=1}^{k} (N − i)/(N + M − i), about 1 − 2^−k for N = M.
     """
     k = check_int(k, "k", 1)
@@ -85,8 +87,8 @@ def density_coverage(real: Tensor, generated: Tensor, k: int = 5) -> tuple[float
 
 
 def _radius(x: Tensor, k: int) -> Tensor:
-    """The distance of each row to its k-th nearest other row."""
-    return distances(x, x).kthvalue(k + 1).values  # of the k + 1 smallest, one is that to itself
+    """The distance from each row to its k-th nearest other row."""
+    return distances(x, x).kthvalue(k + 1).values  # k + 1, since the nearest row is the row itself
 
 
 def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
@@ -94,8 +96,8 @@ def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
 
     (Gretton et al. 2012, lemma 6.) a [N, F], b [M, F], at least 2 rows each. The kernel k is (x·y/F + 1)³,
     which makes it the kernel Inception distance (Bińkowski et al. 2018), or, given a width, exp(−‖x − y‖²/(2
-    width²)). The pairs of a row with itself are left out, so it is unbiased at every N: for equal
-    distributions its mean is 0, and half of the time it is negative or nearly so.
+    width²)). Pairs of a row with itself are left out, so it is unbiased at every N: for equal distributions
+    its mean is 0, and it is negative about half of the time.
     """
     if width is not None and not (math.isfinite(width) and width > 0):
         raise ValueError(f"width must be None or a finite number above 0; got {width!r}")
@@ -112,10 +114,10 @@ def mmd2(a: Tensor, b: Tensor, width: float | None = None) -> float:
 
 
 class Memorisation(NamedTuple):
-    """What `memorisation` finds.
+    """The result of `memorisation`.
 
     :ivar ratio: mean distance of a sample to the nearest training example, over that of a held-out example:
-        0 for copies, 1 for samples that keep the distance that new data keeps
+        0 for copies, 1 for samples at the distance of new data
     :ivar nearer: probability that a sample is nearer to the training set than a held-out example is: ½ for
         new data, 1 for copies
     """
@@ -129,9 +131,10 @@ def memorisation(samples: Tensor, train: Tensor, held_out: Tensor) -> Memorisati
 
     samples [N, F], train [M, F], held_out [L, F], pixels or features, compared in Euclidean distance to the
     nearest row of train. `nearer` is 1 − their Δ_T, which counts the sample that is *farther*: the
-    Mann–Whitney U of the held-out distances over N·L, equal distances counting half. It is unbiased in N and
-    L, and with equal distributions its standard deviation is √((N + L + 1)/(12 N L)). `ratio` says how much.
-    Far-off samples hide copies in a mean: look at both. Blur lowers the distance as well, without copying.
+    Mann–Whitney U of the held-out distances over N·L, where equal distances count half. It is unbiased in N
+    and L, and for equal distributions its standard deviation is √((N + L + 1)/(12 N L)). `ratio` says by how
+    much. In a mean, far-off samples hide copies, so look at both. Blur, too, lowers the distance without
+    copying.
     """
     samples, train = _pair(samples, train, "samples", "train", least=1)
     held_out, _ = _pair(held_out, train, "held_out", "train", least=1)
@@ -145,8 +148,8 @@ def memorisation(samples: Tensor, train: Tensor, held_out: Tensor) -> Memorisati
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """‖a_i − b_j‖: [N, F] and [M, F] -> [N, M] float64.
 
-    From the differences: as √(‖a‖² − 2 a·b + ‖b‖²), close points would lose half their digits, and a point
-    would be at a distance from itself.
+    Computed from the differences: with √(‖a‖² − 2 a·b + ‖b‖²), close points would lose half their digits, and
+    the distance of a point from itself would not be 0.
     """
     a, b = _pair(a, b, "a", "b", least=1)
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")

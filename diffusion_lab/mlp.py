@@ -8,7 +8,7 @@ from .layers import Condition, Label
 
 
 class MLP(nn.Module):
-    """A residual network for points [B, dim], told the time and the label in the same way as TinyUNet.
+    """A residual network for points [B, dim]; it gets the time and the label in the same way as TinyUNet.
 
     :param dim: coordinates of a point
     :param width: features, an even number
@@ -28,13 +28,13 @@ class MLP(nn.Module):
         self.film = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(depth))
         self.outer = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.last = nn.Linear(width, dim)
-        for weight in self.last.parameters():  # an untrained network says 0, whatever it sees
+        for weight in self.last.parameters():  # an untrained network outputs 0 for every input
             nn.init.zeros_(weight)
 
     def forward(self, x: Tensor, t: Reals, label: Label | None = None, drop: Tensor | None = None) -> Tensor:
         """x [B, dim]; t one time or [B], real or integer; label None, one or [B] -> like x.
 
-        drop is as in TinyUNet. Raises ValueError for points of another dimension, and where TinyUNet does.
+        drop is as in TinyUNet. Raises ValueError for points of another dimension, and as TinyUNet does.
         """
         if x.ndim != 2 or x.shape[1:] != self.shape or not x.is_floating_point():
             expected = f"floating-point points [B, {self.shape[0]}]"

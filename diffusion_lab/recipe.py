@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a training run gives, in one object that goes into a JSON file."""
+"""A recipe: everything that determines the result of a training run, in one object stored as a JSON file."""
 
 import dataclasses
 import functools
@@ -20,25 +20,25 @@ NETWORKS: dict[str, type[TinyUNet] | type[MLP]] = {"TinyUNet": TinyUNet, "MLP": 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a training run gives. Raises ValueError for values that make no sense."""
+    """Everything that determines the result of a training run. Raises ValueError for values without sense."""
 
-    data: str = "digits"  # "digits", or one of data.TOYS; only a name where train() is given the data itself
+    data: str = "digits"  # or one of data.TOYS or pictures.SETS; a name only, where train() is given the data
     network: str = "TinyUNet"  # or "MLP"
-    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the network, by name
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the network: name -> value
     schedule: str = "cosine"  # one of schedules.SCHEDULES
     T: int = 1000
     zero_terminal: bool = False  # bend the schedule to end at SNR 0 (schedules.zero_terminal_snr)
     predicts: str = "v"  # or "eps", "x0": the network's output, and the view in which the error is taken
     steps: int = 2000
     batch: int = 128
-    lr: float = 2e-3  # the highest, reached after `warmup`; it then falls to 0 along half a cosine
+    lr: float = 2e-3  # its maximum, reached after `warmup`; then it falls to 0 along half a cosine
     warmup: float = 0.1  # as a share of the steps
-    beta2: float = 0.99  # AdamW's memory of squared gradients, shorter than usual, as the runs are
+    beta2: float = 0.99  # AdamW's memory of squared gradients: shorter than usual, for short runs
     weight_decay: float = 0.01
-    clip_norm: float = 1.0  # longest gradient: one bad batch cannot throw the weights away
+    clip_norm: float = 1.0  # longest gradient, so that one bad batch cannot ruin the weights
     ema_decay: float = 0.999
     min_snr: float | None = None  # γ: weight the error by min-SNR (Hang et al. 2023, who take 5)
-    label_dropout: float = 0.1  # share of labels hidden, so that the same weights answer given(None)
+    label_dropout: float = 0.1  # share of labels hidden, so that the same weights also serve given(None)
     precision: str = "fp32"  # or "bf16": matrix products and convolutions in bfloat16, the rest in float32
     seed: int = 0
 
@@ -77,10 +77,10 @@ class Recipe:
         return zero_terminal_snr(schedule) if self.zero_terminal else schedule
 
     def make_network(self, weights: dict[str, Tensor] | None = None) -> TinyUNet | MLP:
-        """The untrained network, its weights drawn from the recipe's seed by a generator of their own.
+        """The untrained network; its weights are drawn by a separate generator with the recipe's seed.
 
-        Or with these `weights`, a state_dict: see unet.loaded. Raises ValueError for arguments that the
-        network does not have, and for weights of another network.
+        With `weights`, a state_dict, it gets these instead: see unet.loaded. Raises ValueError for arguments
+        that the network does not have, and for weights of another network.
         """
         make = functools.partial(NETWORKS[self.network], **self.arguments)
         try:
@@ -91,13 +91,13 @@ class Recipe:
             raise ValueError(f"arguments must be those of {self.network}; {error}") from error
 
     def to_json(self) -> str:
-        """Every field but those that are None."""
+        """Every field that is not None."""
         fields = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
         return json.dumps(fields, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
-        """Raises ValueError for text that is no JSON object, and for a field that a recipe does not have."""
+        """Raises ValueError for text that is not a JSON object, and for a field that is not a recipe's."""
         try:
             fields = json.loads(text)
         except json.JSONDecodeError as error:

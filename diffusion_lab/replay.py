@@ -1,4 +1,4 @@
-"""Replays: what a network knew on the way through its training, kept by a `Recorder` that `train` calls.
+"""Replays: what a network knew at each stage of its training, kept by a `Recorder` that `train` calls.
 
 Two recordings come with the package, beside the weights. ``python -m diffusion_lab.replay`` makes them again.
 """
@@ -25,30 +25,30 @@ FORMAT = "diffusion_lab replay 1"
 TINY = dict(width=16, num_classes=10, image_size=8)
 RECIPES = {
     "mixture": Recipe(data="mixture", network="MLP", arguments=dict(width=80), steps=2000, batch=256),
-    "digits": Recipe(arguments=TINY, steps=800, batch=64, lr=4e-3),  # that of notebook 07
+    "digits": Recipe(arguments=TINY, steps=800, batch=64, lr=4e-3),  # the recipe of notebook 07
 }
-N_TIMES = 20  # the loss is measured at this many t,
-SCORED = slice(1, None, 3)  # and at these of them the score, at the points of
+N_TIMES = 20  # number of t at which the loss is measured
+SCORED = slice(1, None, 3)  # those t at which the score is measured, at the points of PLANE
 PLANE = torch.cartesian_prod(*[torch.linspace(-1.2, 1.2, 13)] * 2)  # [169, 2]
 
 
 @dataclass
 class Recording:
-    """K checkpoints of a training run, the first of them untrained; all with the averaged weights.
+    """K checkpoints of a training run with the averaged weights; the first one is untrained.
 
-    :ivar steps: [K] how many training steps each had behind it
+    :ivar steps: [K] the number of training steps done at each
     :ivar times: [20] t, the middles of 20 equal ranges
     :ivar loss: [K, 20] mean squared error at each t, in the view that the network predicts; x_0 and ε are the
         same at every t and every checkpoint
-    :ivar samples: `[K, N, *D]` by DDIM, from the same x_T: points, or two rows of images, an image for each
-        class, each row from one noise
+    :ivar samples: `[K, N, *D]` by DDIM, from the same x_T: points, or two rows of images, with one noise per
+        row and one image per class
     :ivar per_step: the loss of each training step, up to the last checkpoint
 
-    Where the exact denoiser is known, which is the mixture:
+    Only for the mixture, whose exact denoiser is known:
 
     :ivar floor: [20] the loss of the exact denoiser
     :ivar error: [K, 20] mean squared distance of the network from the exact one: loss ≈ floor + error
-    :ivar score: [K, 7, 169, 2] the network's, at times[SCORED] and the points of PLANE
+    :ivar score: [K, 7, 169, 2] the network's score at times[SCORED] and the points of PLANE
     """
 
     recipe: Recipe
@@ -65,14 +65,14 @@ class Recording:
         """One safetensors file, numbers rounded to float16, with the recipe in its metadata."""
         tables = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         for name, value in tables.items():
-            if value.is_floating_point():  # float16 ends at 65 504, and samples of a bad network need not
+            if value.is_floating_point():  # float16 ends at 65 504, samples of a bad network may not
                 tables[name] = value.clamp(-6e4, 6e4).half()
         content = safetensors.torch.save(tables, {"format": FORMAT, "recipe": self.recipe.to_json()})
         write_atomically(path, content)
 
     @classmethod
     def load(cls, path: FilePath) -> "Recording":
-        """Raises ValueError for a file that is missing, cut short or of other make."""
+        """Raises ValueError for a file that is missing, cut short or of another kind."""
         tables, metadata = read_safetensors(path, FORMAT)
         tables = {name: v.float() if v.is_floating_point() else v for name, v in tables.items()}
         return cls(Recipe.from_json(metadata["recipe"]), **tables)
@@ -85,9 +85,9 @@ class Recorder:
         train(recipe, callback=recorder, callback_every=10)
         recorder.recording()
 
-    It keeps a checkpoint whenever the steps have grown by a seventh: many at first, when much happens.
-    `data` is what `train` is given: grey images [N, 1, S, S] in [−1, 1], or (images, label). Unless given, it
-    is the recipe's own: digits, or the mixture. Raises ValueError for other data.
+    It keeps a checkpoint whenever the number of steps has grown by a seventh: many at first, when much
+    happens. `data` is the data given to `train`: grey images [N, 1, S, S] in [−1, 1], or (images, label).
+    Unless given, it is the recipe's own data: digits, or the mixture. Raises ValueError for other data.
     """
 
     def __init__(self, recipe: Recipe, data: Data | None = None) -> None:
@@ -101,7 +101,7 @@ class Recorder:
         self.recipe, self.schedule, net = recipe, recipe.make_schedule(), recipe.make_network().eval()
         generator = torch.Generator().manual_seed(recipe.seed + 1)
 
-        # What every checkpoint is asked: the same x_0 and ε at every t …
+        # Every checkpoint gets the same x_0 and ε at every t …
         self.times = torch.arange(1, 2 * N_TIMES, 2).mul(recipe.T).div(2 * N_TIMES).ceil().int()
         pick = torch.randint(len(x0), (3000 if exact else 50,), generator=generator)
         x0, noise = x0[pick], torch.randn(x0[pick].shape, generator=generator)
@@ -131,7 +131,7 @@ class Recorder:
 
     @torch.no_grad()
     def __call__(self, step: int, denoiser: ModelDenoiser, history: History | None) -> None:
-        """Keeps a checkpoint, if the steps have grown by a seventh since the last one, or end here."""
+        """Keeps a checkpoint if the steps have grown by a seventh since the last one, or at the last step."""
         if step < self.due and step < self.recipe.steps:
             return
         self.due = step * 8 / 7
@@ -151,7 +151,7 @@ class Recorder:
             self.per_step = history.per_step()
 
     def recording(self) -> Recording:
-        """What has been recorded so far."""
+        """The recording so far."""
         tables = {name: torch.stack(values) for name, values in self.tables.items()}
         if self.best is not None:
             tables["floor"] = per_t(self.best - self.target)
@@ -159,12 +159,12 @@ class Recorder:
 
 
 def per_t(difference: Tensor) -> Tensor:
-    """The mean square at each t, of differences `[20 n, *D]`: [20]."""
+    """The mean square of differences `[20 n, *D]` at each t: [20]."""
     return difference.square().reshape(N_TIMES, -1).mean(1)
 
 
 def record(recipe: Recipe, progress: bool = True) -> Recording:
-    """Trains by the recipe, and gives the recording of it."""
+    """Trains by the recipe and returns the recording."""
     recorder = Recorder(recipe)
     train(recipe, callback=recorder, callback_every=10, progress=progress)
     return recorder.recording()

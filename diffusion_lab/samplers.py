@@ -1,9 +1,9 @@
 """Samplers: from noise to data, one step at a time.
 
-Each is a generator: `for step in ddim(denoiser, x_T)` hands out every intermediate state, which is what a
-slider scrubs through; `*_, last = ddim(...)` keeps the sample only, and `sample(denoiser, n)` is one line for
-those who want no more. A generator checks its arguments when it is first iterated. Nothing here knows whether
-the denoiser is exact or learned. SAMPLERS has them all by name.
+Each is a generator: `for step in ddim(denoiser, x_T)` yields every intermediate state, for a slider to scrub
+through. `*_, last = ddim(...)` keeps only the last one. `sample(denoiser, n)` returns samples in one line. A
+generator checks its arguments when it is first iterated. The samplers do not know whether the denoiser is
+exact or learned. SAMPLERS has them all by name.
 """
 
 import math
@@ -38,11 +38,11 @@ def ddpm(
     """Ancestral sampling (Ho et al. 2020, algorithm 2): x_s ~ N(mean of q(x_s|x_t, x̂_0), variance).
 
     x_T `[B, *D]` is the state at the first of `timesteps` (falling times within T…0; every t unless given).
-    `schedule` is the denoiser's own; it must be given where the denoiser does not say which that is.
-    variance: "small" is that of q(x_s|x_t, x_0), "large" that of q(x_t|x_s), both for the actual step from
-    t to s. `clip` c clamps x̂_0 to [−c, c], which the paper's code does and its algorithm 2 does not: right
-    for images, wrong for data without such bounds. The step to 0 returns x̂_0, without noise. Raises
-    ValueError for times that do not fall, unknown names, and a denoiser of another schedule.
+    `schedule` is the denoiser's own; it must be given if the denoiser has none. variance: "small" is the
+    variance of q(x_s|x_t, x_0), "large" that of q(x_t|x_s), both for the actual step from t to s. `clip` = c
+    clamps x̂_0 to [−c, c]; the paper's code does this, its algorithm 2 does not. It is right for images, and
+    wrong for data without such bounds. The step to 0 returns x̂_0, without noise. Raises ValueError for times
+    that do not fall, unknown names, and a denoiser of another schedule.
     """
     if variance not in ("small", "large"):
         raise ValueError(f'variance must be "small" or "large"; got {variance!r}')
@@ -73,8 +73,8 @@ def ddim(
     ṽ is the variance of q(x_s|x_t, x_0).
 
     eta = 0 draws nothing: the same x_T gives the same sample. eta = 1 is `ddpm` with the small variance.
-    All else is as there; after clipping, ε̂ is derived again from x̂_0. Raises ValueError as it does, and for
-    an eta outside [0, 1].
+    Everything else is as in `ddpm`; after clipping, ε̂ is computed again from x̂_0. Raises ValueError as
+    `ddpm` does, and for an eta outside [0, 1].
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must lie in [0, 1]; got {eta}")
@@ -98,17 +98,17 @@ def heun(
     clip: float | None = None,
     generator: torch.Generator | None = None,  # noqa: ARG001  # there as in all samplers
 ) -> Iterator[Step]:
-    """Heun's method: a DDIM step through the mean of ε̂ here and ε̂ where a first DDIM step leads. Order 2.
+    """Heun's method: a DDIM step with the mean of two ε̂: here, and where a first DDIM step ends. Order 2.
 
     In x̄ = x/signal and σ = sigma/signal the ODE is dx̄/dσ = ε̂ (Karras et al. 2022, eq. 1 with σ(t) = t),
-    and this is their algorithm 1, with one exception. Two calls a step, and one for the step to 0, which
-    returns x̂_0. prediction is the mean that made the step.
+    and this is their algorithm 1, with one exception. It makes two calls per step, and one for the step to 0,
+    which returns x̂_0. prediction holds the mean.
 
-    The exception: on the way an error in ε̂ grows by up to σ_t/σ_s, which is 633 in the first of 50 trailing
-    steps on `cosine`. Where one step cuts σ by more than 50 (as it always does from zero SNR), the two x̂_0
-    are averaged instead: of order 2 as well, and never scaled by more than 1.
+    The exception: a step can enlarge an error in ε̂ by up to σ_t/σ_s, which is 633 in the first of 50 trailing
+    steps on `cosine`. Where one step divides σ by more than 50 (as every step from zero SNR does), the two
+    x̂_0 are averaged instead. This has order 2 as well, and never scales an error by more than 1.
 
-    All else is as in `ddpm`. Nothing is drawn: generator is there so that all samplers can be called alike.
+    Everything else is as in `ddpm`. generator is not used; it is there to call all samplers alike.
     """
     x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
     signal, sigma, calls = schedule.signal, schedule.sigma, 0
@@ -139,12 +139,12 @@ def edm(
     clip: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """EDM's stochastic sampler (Karras et al. 2022, algorithm 2): noise is added, then a `heun` step taken.
+    """EDM's stochastic sampler (Karras et al. 2022, algorithm 2): add noise, then take a `heun` step.
 
     With σ = sigma/signal, a step from a t with s_min ≤ σ ≤ s_max first goes *up* to σ̂ = (1 + γ) σ, but not
     above T, by a draw from q(x_t̂|x_t) whose noise is scaled by s_noise. γ = min(s_churn/steps, √2 − 1), with
     the number of steps in this run. t̂ is the whole time nearest to σ̂ in log SNR, as in the paper's code for
-    networks that know no others. With s_churn = 0 this is `heun`; prediction and all the rest are as there.
+    networks that know whole times only. Everything else is as in `heun`, and s_churn = 0 gives `heun` itself.
     """
     for name, value in {"s_churn": s_churn, "s_min": s_min, "s_max": s_max, "s_noise": s_noise}.items():
         if not value >= 0:
@@ -182,13 +182,13 @@ def dpm_solver_pp_2m(
     clip: float | None = None,
     generator: torch.Generator | None = None,  # noqa: ARG001  # there as in all samplers
 ) -> Iterator[Step]:
-    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2): a DDIM step through a guess ahead.
+    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2): DDIM with an extrapolated x̂_0.
 
     D = x̂_0 + h/(2 h_before) · (x̂_0 − x̂_0 before), where h is the gain in log SNR over this step and
-    h_before over the step before (their λ is half of ours, which cancels): one call a step. There is nothing
-    to extrapolate from in the first step, nor after one from zero SNR (h_before = ∞), and nothing to
-    extrapolate to in the step to 0 (h = ∞): there D = x̂_0. Order 2. prediction is D. All else is as in
-    `ddpm`; what is clipped is x̂_0, not D. generator is not used, as in `heun`.
+    h_before over the step before (their λ is half of ours, which cancels). One call per step, order 2. D is
+    x̂_0 where it cannot extrapolate: in the first step, after a step from zero SNR (h_before = ∞), and in
+    the step to 0 (h = ∞). prediction holds D. Everything else is as in `ddpm`; clip clamps x̂_0, not D.
+    generator is not used, as in `heun`.
     """
     x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
     log_snr, before = schedule.log_snr, None
@@ -212,10 +212,10 @@ def sde_dpm_solver_pp_2m(
     clip: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """SDE-DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095): `ddpm` through the D of `dpm_solver_pp_2m`.
+    """SDE-DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095): `ddpm` with the D of `dpm_solver_pp_2m`.
 
-    x_s ~ q(x_s|x_t, x_0 = D) is the paper's update, term by term. One call a step; the step to 0 returns x̂_0
-    without noise. All else is as in `dpm_solver_pp_2m`.
+    x_s ~ q(x_s|x_t, x_0 = D) is the paper's update, term by term. One call per step; the step to 0 returns
+    x̂_0 without noise. Everything else is as in `dpm_solver_pp_2m`.
     """
     x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
     log_snr, before = schedule.log_snr, None
@@ -251,9 +251,9 @@ def sample(
     """n samples in one line: `sample(pretrained.load("digits").given(3), 16)`. -> `[n, *D]`, float32.
 
     x_T is drawn from the prior, and `sampler` (one of SAMPLERS' functions) takes `steps` steps: 50 unless
-    given, or T if that is less. `options` are its own. shape, that of one example, and schedule must be given
-    where the denoiser does not say them. Shows a progress bar if it is slow. Raises ValueError for n below 1,
-    for steps outside 1…T, and where the shape is unknown.
+    given, or T if that is less. `options` are passed to it. shape (of one example) and schedule must be given
+    if the denoiser has none. Shows a progress bar if it is slow. Raises ValueError for n below 1, for steps
+    outside 1…T, and if the shape is unknown.
     """
     schedule, shape = own_schedule(denoiser, schedule), shape or getattr(denoiser, "shape", None)
     if shape is None:
@@ -269,11 +269,11 @@ def sample(
 def ddim_inversion(
     denoiser: Denoiser, x0: Tensor, schedule: NoiseSchedule | None = None, timesteps: Numbers | None = None
 ) -> Iterator[Step]:
-    """The steps of `ddim` upwards, from data to the noise it is made from (Song, Meng & Ermon 2021, 4.3).
+    """The steps of `ddim` in reverse, from data to the noise it comes from (Song, Meng & Ermon 2021, 4.3).
 
-    x_t = signal_t x̂_0 + sigma_t ε̂ with the prediction at x_s. At s = 0, where there is no ε̂, it is made
-    for signal_t x_0 at t. x0 `[B, *D]` is the state at the first of `timesteps`, which rise within 0…T (every
-    t unless given). It undoes `ddim` up to the error of the steps, which is of order 1. Raises ValueError as
+    x_t = signal_t x̂_0 + sigma_t ε̂ with the prediction at x_s. At s = 0 there is no ε̂, so there the prediction
+    is made at t for signal_t x_0. x0 `[B, *D]` is the state at the first of `timesteps`, which rise within
+    0…T (every t unless given). It undoes `ddim` up to an error of order 1 in the steps. Raises ValueError as
     `ddpm` does.
     """
     falling = None if timesteps is None else list(timesteps)[::-1]

@@ -1,7 +1,7 @@
-"""Noise schedules: how much signal is left, and how much noise has come in, at each step t.
+"""Noise schedules: how much signal is left, and how much noise has been added, at each step t.
 
 A schedule *is* two tables, signal_t and sigma_t, with x_t = signal_t · x_0 + sigma_t · ε. Everything else
-(ᾱ, α, β, SNR) is read off them. Every table has T + 1 entries and is indexed by t itself: t = 0 is clean
+(ᾱ, α, β, SNR) follows from them. Every table has T + 1 entries and is indexed by t itself: t = 0 is clean
 data, t = T is noise. Variance-preserving (signal² + sigma² = 1), variance-exploding (signal = 1) and
 straight-line (signal = 1 − t/T, sigma = t/T) processes differ only in the two tables.
 """
@@ -97,12 +97,12 @@ class NoiseSchedule:
 
     @functools.cached_property
     def alpha(self) -> Tensor:
-        """α_t = (signal_t / signal_{t−1})²: what one step keeps. α_0 = 1."""
+        """α_t = (signal_t / signal_{t−1})²: the share of variance that one step keeps. α_0 = 1."""
         return torch.cat([self.signal.new_ones(1), (self.signal[1:] / self.signal[:-1]) ** 2])
 
     @functools.cached_property
     def beta(self) -> Tensor:
-        """β_t = sigma_t² − α_t sigma_{t−1}²: the *variance* one step adds (1 − α_t on VP). β_0 = 0."""
+        """β_t = sigma_t² − α_t sigma_{t−1}²: the *variance* that one step adds (1 − α_t on VP). β_0 = 0."""
         share = -torch.expm1(self.log_snr.diff())  # β_t/sigma_t² = 1 − SNR_t/SNR_{t−1}, without cancellation
         return torch.cat([self.sigma.new_zeros(1), self.sigma[1:] ** 2 * share])
 
@@ -122,9 +122,9 @@ def signal_sigma(schedule: NoiseSchedule, t: Reals, x: Tensor) -> tuple[Tensor, 
 
     t: one time or [B]; integers are looked up in the tables.
 
-    A real t, as an adaptive ODE solver asks for, is interpolated: log SNR and the total variance signal² +
-    sigma² linearly in t. In the step from t = 0, where log SNR is infinite, sigma/signal
-    runs linearly instead, and in the step to a zero-SNR end, signal/sigma.
+    A real t, as adaptive ODE solvers use it, is interpolated: log SNR and the total variance signal² + sigma²
+    are linear in t. In the step from t = 0, where log SNR is infinite, sigma/signal is linear instead; in the
+    step to a zero-SNR end, signal/sigma is.
     """
     t = check_t(t, schedule.T, real=True)
     if not t.is_floating_point():
@@ -159,7 +159,7 @@ def _between_steps(schedule: NoiseSchedule, t: Tensor) -> tuple[Tensor, Tensor]:
     return (scale * log_snr.sigmoid()).sqrt(), (scale * (-log_snr).sigmoid()).sqrt()
 
 
-@functools.lru_cache(16)  # one step of an ODE solver asks three times for the same t
+@functools.lru_cache(16)  # one step of an ODE solver needs the same t three times
 def _at_one_time(schedule: NoiseSchedule, t: float) -> tuple[Tensor, Tensor]:
     return _between_steps(schedule, torch.tensor(t, dtype=torch.float64))
 
@@ -167,8 +167,8 @@ def _at_one_time(schedule: NoiseSchedule, t: float) -> tuple[Tensor, Tensor]:
 def t_at_log_snr(schedule: NoiseSchedule, log_snr: float | Tensor) -> Tensor:
     """The real t at which the schedule's log SNR is `log_snr` (nats): the inverse of `signal_sigma`.
 
-    log_snr: one number or [B]; t comes back in float64, of the same shape. Raises ValueError for a log SNR
-    below that of t = T, and for NaN.
+    log_snr: one number or [B]; t is returned in float64, in the same shape. Raises ValueError for NaN, and
+    for a log SNR below its value at t = T.
     """
     log_snr = torch.as_tensor(log_snr, dtype=torch.float64).detach().cpu()
     table = schedule.log_snr
@@ -184,7 +184,7 @@ def t_at_log_snr(schedule: NoiseSchedule, log_snr: float | Tensor) -> Tensor:
 
 
 def same_numbers(one: NoiseSchedule, other: NoiseSchedule) -> bool:
-    """Whether the tables of the two agree to rounding: their names do not matter."""
+    """Whether the tables of the two agree up to rounding; their names do not matter."""
     if one is other:
         return True
     pairs = [(one.signal, other.signal), (one.sigma, other.sigma)]
@@ -194,8 +194,8 @@ def same_numbers(one: NoiseSchedule, other: NoiseSchedule) -> bool:
 def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> NoiseSchedule:
     """β_t rises linearly from beta_1 to beta_T (Ho et al. 2020, section 4).
 
-    The range belongs to T = 1000: with fewer steps the same β leave signal at the end. Stable Diffusion's
-    "linear" is `quadratic` here, with its own range.
+    The default range is meant for T = 1000: with fewer steps, the same β leave signal at the end. Stable
+    Diffusion's "linear" is `quadratic` here, with its own range.
     """
     _check_unit(beta_1=beta_1, beta_T=beta_T)
     beta = torch.linspace(beta_1, beta_T, check_int(T, "T", 1), dtype=torch.float64)
@@ -205,7 +205,7 @@ def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> NoiseSc
 def quadratic(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> NoiseSchedule:
     """√β_t rises linearly from √beta_1 to √beta_T (Rombach et al. 2022, whose code calls it "linear").
 
-    Stable Diffusion's is quadratic(1000, 0.00085, 0.012); the defaults are those of `linear`.
+    Stable Diffusion uses quadratic(1000, 0.00085, 0.012); the defaults are the same as for `linear`.
     """
     _check_unit(beta_1=beta_1, beta_T=beta_T)
     root = torch.linspace(math.sqrt(beta_1), math.sqrt(beta_T), check_int(T, "T", 1), dtype=torch.float64)
@@ -215,8 +215,8 @@ def quadratic(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Nois
 def cosine(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) -> NoiseSchedule:
     """ᾱ_t = f(t)/f(0) with f(t) = cos²(π/2 · (t/T + s)/(1 + s)) (Nichol & Dhariwal 2021, eq. 17).
 
-    f(T) = 0, so the last β would be 1: β_t is clipped at max_beta. The offset s ≥ 0 keeps the first steps
-    from being tiny.
+    f(T) = 0, so the last β would be 1; β_t is therefore clipped at max_beta. The offset s ≥ 0 keeps the first
+    steps from being tiny.
     """
     T = check_int(T, "T", 1)
     if not s >= 0:
@@ -231,8 +231,8 @@ def sigmoid(
     """ᾱ_t falls along a sigmoid from `start` to `end` at temperature tau, rescaled to run from 1 to 0.
 
     ᾱ(u) = (σ(end/τ) − σ((start + (end − start) u)/τ)) / (σ(end/τ) − σ(start/τ)), u = t/T (Jabri et al.
-    2022; Chen 2023, algorithm 1). Another schedule of this name bends β, not ᾱ. The last β would be 1: β_t
-    is clipped at max_beta.
+    2022; Chen 2023, algorithm 1). Another schedule of this name has a sigmoid for β, not for ᾱ. The last β
+    would be 1, so β_t is clipped at max_beta.
     """
     T = check_int(T, "T", 1)
     if not (start < end and tau > 0):
@@ -257,7 +257,7 @@ def _check_unit(**values: float) -> None:
 def flow(T: int = 1000) -> NoiseSchedule:
     """The straight line x_t = (1 − t/T) x_0 + (t/T) ε of rectified flow (Liu et al. 2022, eq. 1).
 
-    That paper's time runs the other way. It ends at zero SNR.
+    In that paper, time runs the other way. The schedule ends at zero SNR.
     """
     u = torch.arange(check_int(T, "T", 1) + 1, dtype=torch.float64) / T
     return NoiseSchedule(1 - u, u, "flow")
@@ -276,11 +276,11 @@ def ve(T: int = 1000, sigma_min: float = 0.01, sigma_max: float = 50.0) -> Noise
 
 
 def zero_terminal_snr(schedule: NoiseSchedule) -> NoiseSchedule:
-    """The same schedule, stretched to leave nothing of the data at t = T (Lin et al. 2024, algorithm 1).
+    """The same schedule, rescaled so that no data is left at t = T (Lin et al. 2024, algorithm 1).
 
-    signal is shifted to end at 0 and scaled to keep signal_1; t = 0 stays the data. Raises ValueError
-    unless the schedule is variance-preserving and T ≥ 2 (with one step, the first signal to keep is the
-    last to remove).
+    signal is shifted to end at 0 and scaled to keep signal_1; t = 0 is still the data. Raises ValueError
+    unless the schedule is variance-preserving and T ≥ 2 (with one step, the signal to keep is also the one to
+    remove).
     """
     signal = schedule.signal[1:]
     if ((schedule.alpha_bar + schedule.sigma**2 - 1).abs() > 1e-9).any():

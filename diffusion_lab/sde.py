@@ -7,9 +7,9 @@ coordinates::
     signal' = a signal,   (sigma²)' = 2 a sigma² + g²
 
 (Song, Sohl-Dickstein et al. 2021, eq. 5 and appendix B; equation numbers without a name are from there.)
-`sde.schedule(T)` is its path as two tables, on which denoisers, samplers and the ELBO work as ever.
-`sde_samplers` follows an SDE or its ODE, and `likelihood` measures by the latter. Both take any denoiser,
-made for any schedule: `on_path` asks it.
+`sde.schedule(T)` is its path as two tables, which denoisers, samplers and the ELBO use like any schedule.
+`sde_samplers` follows an SDE or its ODE; `likelihood` uses the ODE to compute log-likelihoods. Both take a
+denoiser made for any schedule, through `on_path`.
 """
 
 import math
@@ -32,8 +32,8 @@ class SDE:
     """dx = a(u) x du + g(u) dw and its solution x(u) = signal(u) x_0 + sigma(u) ε (eq. 5; eq. 29).
 
     a, g: u -> number. path: u -> (signal, sigma), with path(0) = (1, 0). rates: u -> (signal', sigma'), which
-    follow from the others; give them where a and g become infinite. All take float64 tensors, and return
-    such, or plain numbers.
+    follow from the others; give them if a and g become infinite. All take float64 tensors, and return float64
+    tensors or plain numbers.
     """
 
     name: str
@@ -88,7 +88,7 @@ class SDE:
 def vp(beta_min: float = 0.1, beta_max: float = 20.0) -> SDE:
     """Variance-preserving, the limit of DDPM's chain: dx = −½ β x du + √β dw (eq. 11; appendix C).
 
-    β(u) rises linearly from beta_min to beta_max, which are T times those of `schedules.linear(T)`. With
+    β(u) rises linearly from beta_min to beta_max, which are T times the values in `schedules.linear(T)`. With
     B(u) = ∫_0^u β: signal = e^(−B/2), sigma² = 1 − e^(−B). Raises ValueError unless 0 < beta_min ≤ beta_max.
     """
     beta, integral = _beta(beta_min, beta_max)
@@ -122,8 +122,8 @@ def _beta(beta_min: float, beta_max: float) -> tuple[Coefficient, Coefficient]:
 def ve(sigma_min: float = 0.01, sigma_max: float = 50.0) -> SDE:
     """Variance-exploding: nothing shrinks, g = s(u) √(2 ln r), s = sigma_min r^u, r = sigma_max/sigma_min.
 
-    (Eq. 9; appendix C.) Its solution has sigma² = s² − sigma_min². Where the paper writes s²,
-    noise of sigma_min is left at u = 0. Raises ValueError unless 0 < sigma_min < sigma_max.
+    (Eq. 9; appendix C.) Its solution has sigma² = s² − sigma_min². The paper writes s² instead, which leaves
+    noise of sigma_min at u = 0. Raises ValueError unless 0 < sigma_min < sigma_max.
     """
     if not 0 < sigma_min < sigma_max < math.inf:
         raise ValueError(f"sigma_min must lie above 0 and below sigma_max; got {sigma_min}, {sigma_max}")
@@ -139,10 +139,10 @@ def ve(sigma_min: float = 0.01, sigma_max: float = 50.0) -> SDE:
 def straight() -> SDE:
     """The straight line x(u) = (1 − u) x_0 + u ε of rectified flow (Liu et al. 2022, eq. 1).
 
-    That paper has an ODE only, and u the other way round. The SDE with this path follows from signal' = a
+    That paper has only an ODE, and its u runs the other way. The SDE with this path follows from signal' = a
     signal and g² = (sigma²)' − 2 a sigma²: a = −1/(1 − u), g² = 2u/(1 − u), both infinite at u = 1, where
-    the SNR is 0. So what simulates the SDE must stay below u = 1, and close to it forward steps are coarse,
-    however short; the ODE is not concerned.
+    the SNR is 0. So a simulation of the SDE must stay below u = 1, and forward steps close to 1 are coarse
+    even if they are short. The ODE has no such problem.
     """
     return SDE(
         "straight",
@@ -154,13 +154,12 @@ def straight() -> SDE:
 
 
 def on_path(denoiser: Denoiser, x: Tensor, sde: SDE) -> tuple[OnPath, int]:
-    """The denoiser as a function of x and u on the SDE's path, and the calls spent on making it.
+    """The denoiser as a function of x and u on the SDE's path, and the number of calls this took.
 
-    What matters to a denoiser is the signal-to-noise ratio alone. So it is asked at the t where *its*
-    schedule has the SNR of u, about x scaled to fit that schedule. Which schedule that is, it says itself
-    (`denoiser.schedule`), or one call at t = 1 finds out. x̂_0 and ε̂ are those of x and u; the score is
-    −ε̂/sigma(u), since the prediction's own is that of the scaled x. Raises ValueError where the denoiser was
-    made for less noise than there is at u.
+    Only the signal-to-noise ratio matters to a denoiser. So it is called at the t where *its* schedule has
+    the SNR of u, with x scaled to fit that schedule. The schedule is `denoiser.schedule`, or is found by one
+    call at t = 1. x̂_0 and ε̂ are right for x and u. The score is −ε̂/sigma(u); the prediction's own score
+    belongs to the scaled x. Raises ValueError if there is more noise at u than the denoiser was made for.
     """
     schedule, calls = getattr(denoiser, "schedule", None), 0
     if schedule is None:
@@ -193,7 +192,7 @@ def check_u(u: Reals | Numbers, name: str) -> Tensor:
 
 
 def _of_shape(value: float | Tensor, u: Tensor, name: str) -> Tensor:
-    """What a, g or path gave, as float64 of u's shape: where it never changes, a plain number is enough."""
+    """The result of a, g or path, as float64 of u's shape: for a constant, a plain number is enough."""
     try:
         return torch.as_tensor(value, dtype=torch.float64).expand(u.shape)
     except (TypeError, RuntimeError, ValueError):

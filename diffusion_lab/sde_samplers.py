@@ -1,9 +1,9 @@
-"""Samplers in continuous time: the SDE there and back, Langevin dynamics, and the ODE.
+"""Samplers in continuous time: the SDE forwards and backwards, Langevin dynamics, and the ODE.
 
-The reverse SDE and the probability-flow ODE have the same density at every u; the one draws noise on its
-way, the other does not. Those that draw are generators, as in `samplers`. In their Steps t is the u reached,
-and calls counts every call of the denoiser, that of `sde.on_path` included. Equation and algorithm numbers
-without a name are those of Song, Sohl-Dickstein et al. 2021.
+The reverse SDE and the probability-flow ODE have the same density at every u. The SDE draws noise on its way,
+the ODE does not. The samplers that draw noise are generators, as in `samplers`. In their Steps, t is the u
+reached, and calls counts every call of the denoiser, including one in `sde.on_path`. Equation and algorithm
+numbers without a name are from Song, Sohl-Dickstein et al. 2021.
 """
 
 import math
@@ -19,22 +19,22 @@ from .samplers import Step
 from .sde import SDE, OnPath, check_u, on_path
 from .views import Denoiser
 
-# At u = 0 itself ε̂ is 0/0, so below this the ODE's velocity is held still. It hardly changes there, if the
-# data has a density. (Song et al. stop their likelihood ODE at 1e-5 instead.)
+# At u = 0 itself ε̂ is 0/0, so below this u the ODE's velocity is kept constant. It hardly changes there, if
+# the data has a density. (Song et al. stop their likelihood ODE at 1e-5 instead.)
 DATA_END = 1e-6
 
-Field = Callable[[float, np.ndarray], np.ndarray]  # dy/du of u and y, as SciPy's solver asks for it
+Field = Callable[[float, np.ndarray], np.ndarray]  # dy/du as a function of u and y, for SciPy's solver
 
 
 @torch.no_grad()
 def forward_sde(
     x0: Tensor, sde: SDE, times: Numbers, generator: torch.Generator | None = None
 ) -> Iterator[Tensor]:
-    """The forward SDE by Euler–Maruyama: x ← x + f(x, u) h + g(u) √h z, h the step (eq. 5).
+    """The forward SDE by Euler–Maruyama: x ← x + f(x, u) h + g(u) √h z with step h (eq. 5).
 
     x0 `[B, *D]` is the state at the first of `times`, which rise within [0, 1]. Yields the state at each of
-    the others. Its error falls with order 1 in h; `marginal` needs no steps. Raises ValueError for other
-    times, and at u = 1 of the straight path.
+    the others. The error is of order 1 in h; `marginal` needs no steps. Raises ValueError for other times,
+    and at u = 1 of the straight path.
     """
     x, times = check_data(x0, "x0"), check_times(times, "rise")
     sde.diffusion(times)  # raises where it is infinite, also at the last of the times
@@ -80,11 +80,11 @@ def predictor_corrector(
 ) -> Iterator[Step]:
     """Predictor–corrector sampling (algorithms 2 to 5): each step of `reverse_sde`, then Langevin steps.
 
-    The corrector leaves u as it is and moves x towards the marginal there: x ← x + ε score + √(2ε) z, with
-    ε = 2 (r ‖z‖/‖score‖)². For the norms stand their root mean squares over the whole batch, so r, the
-    signal-to-noise ratio of a step, wants a batch of many numbers; the factor α_i of algorithm 5, close to 1,
-    is left out. No correction at u = 0, which has no ε̂. x_T and times are as in `reverse_sde`. Raises
-    ValueError as it does, and for r ≤ 0.
+    The corrector keeps u and moves x towards the marginal there: x ← x + ε score + √(2ε) z, with
+    ε = 2 (r ‖z‖/‖score‖)². The norms are root mean squares over the whole batch, so r, the signal-to-noise
+    ratio of a step, needs a batch of many numbers. The factor α_i of algorithm 5, close to 1, is left out.
+    There is no correction at u = 0, which has no ε̂. x_T and times are as in `reverse_sde`. Raises
+    ValueError as `reverse_sde` does, and for r ≤ 0.
     """
     if not 0 < r < math.inf:
         raise ValueError(f"r must be above 0 and finite; got {r}")
@@ -124,10 +124,10 @@ def annealed_langevin(
 ) -> Iterator[Step]:
     """Annealed Langevin dynamics, as in NCSN: x ← x + ½ α score + √α z, `steps` times at each noise level.
 
-    (Song & Ermon 2019, algorithm 1.) α = rate · sigma(u)²; their ε/sigma_L² is rate here, and 0.2 as they set
-    it. `times` are the levels, falling within (0, 1]: on `ve` equally spaced u give their geometric sequence
-    of sigmas. Yields one Step a level, the last prediction in it. What is left at the end has the last
-    level's noise, and Langevin's own error, a few per cent of sigma²: no step is accepted or rejected.
+    (Song & Ermon 2019, algorithm 1.) α = rate · sigma(u)²; their ε/sigma_L² is rate here, and they use 0.2.
+    `times` are the noise levels, falling within (0, 1]: on `ve`, equally spaced u give their geometric
+    sequence of sigmas. Yields one Step per level, with the last prediction. The result still has the noise of
+    the last level, and Langevin's own error, a few per cent of sigma²: no step is accepted or rejected.
     """
     if not 0 < rate < math.inf:
         raise ValueError(f"rate must be above 0 and finite; got {rate}")
@@ -159,10 +159,10 @@ def probability_flow(
 ) -> Tensor:
     """The ODE with the SDE's marginals, dx/du = f − ½ g² score (eq. 13), solved adaptively (SciPy's DOP853).
 
-    x `[B, *D]` is the state at the first of `times`, and the result `[len(times), B, *D]`, in float64, holds
-    it at all of them. Falling times turn noise into data, rising ones data into noise, and one undoes the
-    other. rtol and atol bound the error of a step, as a root mean square over the whole batch; each is what
-    `tolerance` says unless given. Raises ValueError for times that turn or stand still.
+    x `[B, *D]` is the state at the first of `times`; the result `[len(times), B, *D]`, in float64, has the
+    state at all of them. Falling times turn noise into data, rising times data into noise; one undoes the
+    other. rtol and atol bound the error of a step, as a root mean square over the whole batch; unless given,
+    they come from `tolerance`. Raises ValueError for times that neither fall nor rise throughout.
     """
     check_data(x, "x")
     times, tolerances = check_times(times, "fall, or rise,"), check_tolerances(denoiser, x, rtol, atol)
@@ -177,10 +177,10 @@ def probability_flow(
 def velocity(predict: OnPath, x: Tensor, u: float, sde: SDE) -> Tensor:
     """dx/du of the probability-flow ODE, as signal' x̂_0 + sigma' ε̂. One call of `predict`, from `on_path`.
 
-    With x = signal x̂_0 + sigma ε̂ and score = −ε̂/sigma, that is f − ½ g² score, without anything infinite
-    at zero SNR. On the straight path it is ε̂ − x̂_0.
+    With x = signal x̂_0 + sigma ε̂ and score = −ε̂/sigma, this equals f − ½ g² score, but nothing in it is
+    infinite at zero SNR. On the straight path it is ε̂ − x̂_0.
     """
-    assert sde.rates is not None  # SDE derives them where they are not given
+    assert sde.rates is not None  # SDE derives them if they are not given
     now = torch.tensor(max(u, DATA_END), dtype=torch.float64)
     signal_rate, sigma_rate = sde.rates(now)
     prediction = predict(x, now)
@@ -188,11 +188,11 @@ def velocity(predict: OnPath, x: Tensor, u: float, sde: SDE) -> Tensor:
 
 
 def tolerance(denoiser: Denoiser, x: Tensor) -> float:
-    """What rtol and atol are unless given: 1e-8 in float64, 1e-4 in float32, 1e-2 in half precision.
+    """The default of rtol and atol: 1e-8 in float64, 1e-4 in float32, 1e-2 in half precision.
 
-    That is the coarser of x's dtype and the denoiser's own (`denoiser.dtype`, that of a network's weights).
-    A solver that is asked for more digits than there are takes the rounding for a field that changes quickly,
-    and ever smaller steps.
+    What counts is the coarser of x's dtype and the denoiser's (`denoiser.dtype`, the dtype of its weights).
+    A solver that is asked for more digits than there are mistakes rounding for a field that changes quickly,
+    and takes ever smaller steps.
     """
     own = getattr(denoiser, "dtype", None) or x.dtype
     coarser = max(x.dtype, own, key=lambda dtype: torch.finfo(dtype).eps)

@@ -1,8 +1,8 @@
 """The course as slides: ``python -m diffusion_lab slides FOLDER``. It is reveal.js with explorers that move.
 
-nbconvert makes them from the notebooks as they are stored, and they need no network. On a slide are the
-title, cells tagged ``slide``, explorers, predictions, and exercises with their tasks; the rest of the text is
-in the speaker's notes (press S).
+nbconvert makes them from the stored notebooks, and they need no network. The slides show the title, cells
+tagged ``slide``, explorers, predictions, and exercises with their tasks. The rest of the text is in the
+speaker's notes (press S).
 """
 
 import os
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 try:
     import nbformat
-    import sphinx_revealjs  # for the copy of reveal.js that it carries
+    import sphinx_revealjs  # for its copy of reveal.js
     from jinja2 import pass_context
     from nbconvert.exporters import SlidesExporter
 
@@ -33,7 +33,7 @@ REVEAL = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
 THEME = "course"
 PARTS = ("dist/reveal.js", "dist/reveal.css", "dist/reset.css", "plugin/notes")
 
-# nbconvert's template of slides, without what it would fetch: scripts, fonts and MathJax.
+# nbconvert's template for slides, without the parts that it would fetch: scripts, fonts and MathJax
 TEMPLATE = """{%- extends 'reveal/index.html.j2' -%}
 {% block html_head_js %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
@@ -45,15 +45,15 @@ TEMPLATE = """{%- extends 'reveal/index.html.j2' -%}
 <script src="reveal/dist/reveal.js"></script>
 <script src="reveal/plugin/notes/notes.js"></script>
 <script>
-// The keys of a slider, a list and a box are theirs, and so is what presses a button; no scaling, or a mouse
-// would point beside what it shows. An explorer's <section> is no slide, so slides are counted here.
+// Sliders, lists and boxes keep their keys, and buttons the keys that press them. No scaling, or the mouse
+// would point to the wrong place. An explorer's <section> is not a slide, so slides are counted here.
 const theirs = (event) => document.activeElement.matches("input, select, textarea, [tabindex='0']")
   || [" ", "Enter"].includes(event.key) && document.activeElement.matches("button, summary, a[href]");
 Reveal.initialize({ plugins: [RevealNotes], hash: true, width: "100%", height: "100%", margin: 0.06,
   minScale: 1, maxScale: 1, center: false, transition: "none", progress: false,
   slideNumber: (slide) => [Reveal.getIndices(slide).h + 1, "/", Reveal.getHorizontalSlides().length],
   keyboardCondition: (event) => !theirs(event) });
-// A quiz and an explorer keep keys from the page, but what was committed has no use for arrows.
+// A quiz and an explorer keep keys from the page, but a committed answer does not need the arrows.
 addEventListener("keydown", (event) => {
   const step = { ArrowRight: "next", PageDown: "next", ArrowLeft: "prev", PageUp: "prev" }[event.key];
   if (!step || document.activeElement === document.body || theirs(event)) return;
@@ -93,18 +93,18 @@ html, body, main { height: 100%; margin: 0; background: white }
 
 
 class Slides(SlidesExporter):
-    """nbconvert's, with equations as MathML."""
+    """nbconvert's slides, with equations as MathML."""
 
     raw_template = TEMPLATE  # pyrefly: ignore[bad-override]
 
     @pass_context
     def markdown2html(self, _context: Any, source: str) -> str:  # pyrefly: ignore[bad-override-mutable-attribute]
-        """A Markdown cell as HTML: the links of a notebook lead to the slides of another."""
+        """A Markdown cell as HTML; links to another notebook lead to its slides."""
         return markdown(notebook=True).render(re.sub(r"\]\((\w+)\.ipynb", r"](\1.html", source))
 
 
 def slides(folder: str | os.PathLike[str], notebooks: str | os.PathLike[str] = NOTEBOOKS) -> Path:
-    """Write slides of every notebook in the folder `notebooks` into `folder`, a page each; returns `folder`.
+    """Write slides of every notebook in the folder `notebooks` into `folder`, one page each; return `folder`.
 
     :raises ValueError: if there are no notebooks, or `folder` is a file.
     """
@@ -142,7 +142,7 @@ def scripts() -> dict[str, str]:
 
 def deck(notebook: Any, name: str) -> str:
     """The page of one notebook."""
-    notes = None  # of the slide in hand: reveal.js shows one cell of them, so that takes in the others
+    notes = None  # of the current slide: reveal.js shows one cell of notes, so the others are added to it
     for n, cell in enumerate(notebook.cells):
         where = kind(notebook.cells, n)
         if where == "notes" and notes:
@@ -161,7 +161,7 @@ def deck(notebook: Any, name: str) -> str:
 
 
 def kind(cells: list[Any], n: int) -> str:
-    """Where cell `n` goes: on a slide of its own, on its task's ("-"), into the notes, or nowhere."""
+    """Where cell `n` goes: on its own slide, on the slide of its task ("-"), into the notes, or nowhere."""
     cell = cells[n]
     shown = any({STATE, quiz.QUIZ} & set(output.get("data", {})) for output in cell.get("outputs", ()))
     if n and is_task(cells, n - 1):
@@ -172,7 +172,7 @@ def kind(cells: list[Any], n: int) -> str:
 
 
 def is_task(cells: list[Any], n: int) -> bool:
-    """Whether cell `n` says what the exercise in the next cell asks for."""
+    """Whether cell `n` is the task of an exercise in the next cell."""
     words = cells[n].cell_type == "markdown" and "**" in cells[n].source
     return words and n + 1 < len(cells) and "exercise" in tags(cells[n + 1])
 
@@ -183,7 +183,7 @@ def tags(cell: Any) -> set[str]:
 
 
 def alive(cell: Any) -> bool:
-    """Put explorers and quiz into the cell's outputs as HTML that moves; returns whether there are any."""
+    """Put explorers and quiz into the cell's outputs as HTML that moves; return whether there are any."""
     found = False
     for output in cell.outputs:
         data = output.get("data", {})

@@ -1,4 +1,4 @@
-"""What Sphinx is told to make the course's pages, and what it cannot do itself: equations as MathML."""
+"""Sphinx's settings for the course's pages, and what Sphinx cannot do itself: equations as MathML."""
 
 import logging
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import ziamath  # for its font; nothing else of it is needed
+import ziamath  # only for its font
 from docutils import nodes
 from fontTools.subset import Subsetter
 from fontTools.ttLib import TTFont
@@ -17,13 +17,13 @@ from sphinx.util.logging import getLogger
 PACKAGE = Path(__file__).parent
 FONT = Path(ziamath.__file__ or "").parent / "fonts" / "STIXTwoMath-Regular.ttf"
 MATHS = LatexToMathML(fancy_error=False)
-WARNINGS = getLogger(__name__)  # a page with any is no page: see `export.build`
+WARNINGS = getLogger(__name__)  # any warning is an error: see `export.build`
 
 SPHINX = {
     "project": "diffusion_lab",
     "extensions": ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_nb", "sphinx_copybutton", __name__],
     "include_patterns": ["index.md", "*.ipynb", f"{PACKAGE.name}/**"],
-    "source_suffix": {".py": "restructuredtext"},  # what `reference` writes
+    "source_suffix": {".py": "restructuredtext"},  # as `reference` writes it
     "nb_execution_mode": "off",
     "nb_merge_streams": True,
     "myst_enable_extensions": ["amsmath", "dollarmath"],
@@ -39,15 +39,15 @@ SPHINX = {
     "html_static_path": ["_static"],
     "html_css_files": ["export.css"],
     "html_copy_source": False,
-    "html_show_search_summary": False,  # it would ask for the pages found, and from file: no answer comes
+    "html_show_search_summary": False,  # it would request the pages found, which fails from file:
     "html_show_copyright": False,
     "html_use_index": False,
     "html_domain_indices": False,
 }
 
-# What is not right, or too long, in Sphinx's and furo's HTML: a pattern, and what takes its place.
+# Corrections of Sphinx's and furo's HTML, where it is wrong or too long: pattern -> replacement
 MENDED = {
-    r'<span class="([nopw]|pre)">([^<]*)</span>': r"\2",  # have no colour, and are a tenth of all bytes
+    r'<span class="([nopw]|pre)">([^<]*)</span>': r"\2",  # no colour, and a tenth of all bytes
     r'(<div id="search-results")': r"<h1>Search</h1>\n\1",
     r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
     r'(<aside class="sidebar-drawer")>': r'\1 aria-label="All pages">',
@@ -56,7 +56,7 @@ MENDED = {
 
 
 def setup(app: Sphinx) -> None:
-    """What Sphinx calls: this module is one of its extensions."""
+    """Called by Sphinx: this module is one of its extensions."""
     app.add_html_math_renderer("mathml", (maths, None), (maths, None))
     app.connect("doctree-read", look_at_pictures, priority=400)  # before Sphinx does
     app.connect("html-page-context", add_scripts)
@@ -79,7 +79,7 @@ def maths(translator: Any, node: nodes.Node) -> None:
 
 
 def look_at_pictures(_app: Sphinx, doctree: nodes.document) -> None:
-    """Names of pictures as those of files; a warning of pictures that the network would have to bring."""
+    """Turn the names of pictures into file names; warn about pictures that need the network."""
     for image in doctree.findall(nodes.image):
         image["uri"] = unquote(image["uri"])
         if "://" in image["uri"]:
@@ -87,7 +87,7 @@ def look_at_pictures(_app: Sphinx, doctree: nodes.document) -> None:
 
 
 def add_scripts(app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
-    """The scripts that explorers and the quiz need, to the pages that have any."""
+    """Add the scripts that explorers and the quiz need to the pages that have any."""
     if '<div class="diffusion-lab">' in context.get("body", ""):
         for name in ("plotly.js", "explorer.js"):
             app.add_js_file(name, loading_method="defer")
@@ -96,9 +96,9 @@ def add_scripts(app: Sphinx, _page: str, _template: str, context: dict[str, Any]
 
 
 def write_font(letters: set[str], folder: Path) -> None:
-    """The font of the equations, with these letters only: a tenth of its bytes."""
-    italic = {*range(0x1D434, 0x1D468), 0x210E, *range(0x1D6E2, 0x1D71C)}  # which a browser takes for x and ε
-    logging.getLogger("fontTools").setLevel("WARNING")  # each step of it, otherwise
+    """Write the font of the equations, with these letters only: a tenth of its bytes."""
+    italic = {*range(0x1D434, 0x1D468), 0x210E, *range(0x1D6E2, 0x1D71C)}  # a browser uses these for x and ε
+    logging.getLogger("fontTools").setLevel("WARNING")  # it would report each step
     subset, font = Subsetter(), TTFont(FONT, recalcTimestamp=False)
     subset.populate(unicodes=italic | {ord(letter) for letter in letters})
     subset.subset(font)

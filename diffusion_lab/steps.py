@@ -1,4 +1,4 @@
-"""What every sampler begins with: the times to visit, noise to start from, and the record of a step."""
+"""What every sampler needs: the times to visit, noise to start from, and a record of each step."""
 
 import math
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ SPACINGS = ("trailing", "log_snr", "karras")
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One iteration of a sampler: where it led, and how.
+    """One step of a sampler: where it ended, and how.
 
-    t and x `[B, *D]` are those *after* it; prediction is what made it; calls counts the denoiser calls so
-    far.
+    t and x `[B, *D]` are the time and the state *after* the step; prediction is what the step was made with;
+    calls counts the denoiser calls so far.
     """
 
     t: int | float
@@ -33,9 +33,8 @@ def timesteps(schedule: NoiseSchedule, steps: int, spacing: str = "trailing") ->
 
     "trailing": equally spaced in t (Lin et al. 2024, table 2; it includes T, which some popular spacings do
     not). "log_snr": equally spaced in log SNR from T to 1, then 0 (as in DPM-Solver: Lu et al. 2022, arXiv
-    2206.00927, section 3.3). "karras":
-    from T to 1 too, but equally spaced in (sigma/signal)^(1/7) (Karras et al. 2022, eq. 5). The last two are
-    rounded to whole t. Raises ValueError unless 1 ≤ steps ≤ T.
+    2206.00927, section 3.3). "karras": equally spaced in (sigma/signal)^(1/7) from T to 1, then 0 (Karras et
+    al. 2022, eq. 5). The last two are rounded to whole t. Raises ValueError unless 1 ≤ steps ≤ T.
     """
     if not isinstance(schedule, NoiseSchedule):
         raise ValueError(f"schedule must be a NoiseSchedule; got {schedule!r}")
@@ -54,7 +53,7 @@ def timesteps(schedule: NoiseSchedule, steps: int, spacing: str = "trailing") ->
         wanted = -14 * root.log()  # root = (sigma/signal)^(1/7)
     times = (1 + (log_snr - wanted[:, None]).abs().argmin(1)).tolist()
     times[0] = T
-    for i in range(1, steps):  # rounding may have merged some: move them apart, downwards from T …
+    for i in range(1, steps):  # rounding may have merged some times: move them apart, downwards from T …
         times[i] = min(times[i], times[i - 1] - 1)
     for i in range(steps):  # … and upwards from 1
         times[-1 - i] = max(times[-1 - i], 1 + i)
@@ -76,7 +75,7 @@ def p_sample_prior(
 def checked_start(
     denoiser: Denoiser, x_T: Tensor, schedule: NoiseSchedule | None, times: Numbers | None, clip: float | None
 ) -> tuple[Tensor, NoiseSchedule, list[int]]:
-    """A run's arguments, checked: the state x_T, the schedule, and the times [T, …, 0] as a list of ints.
+    """The checked arguments of a run: the state x_T, the schedule, and the times [T, …, 0] as ints.
 
     Raises ValueError for times that do not fall strictly within 0…T, and a clip that is not above 0.
     """
@@ -91,9 +90,9 @@ def checked_start(
 
 
 def predict(denoiser: Denoiser, x: Tensor, t: int, schedule: NoiseSchedule, clip: float | None) -> Prediction:
-    """The denoiser's prediction at x and t, of the sampler's own schedule and clipped if that is wanted.
+    """The denoiser's prediction at x and t, clipped if asked. It must be for the sampler's own schedule.
 
-    Another schedule's x̂_0 and ε̂ would not add up to x.
+    With another schedule, x̂_0 and ε̂ would not add up to x.
     """
     prediction = check_schedule(denoiser(x, t), schedule)
     check_data(prediction.x0, f"x̂_0 at t = {t}", x.shape, finite=False)

@@ -1,19 +1,19 @@
-"""Training: a `Recipe` says everything, `train` carries it out.
+"""Training: a `Recipe` says what to do, `train` does it.
 
-Draw x_0, t and ε, show the network x_t, and take the mean squared error in the view it predicts. In terms of
-x_0 (Salimans & Ho 2022, section 4), on a variance-preserving schedule, the recipe's choices are::
+Draw x_0, t and ε, give x_t to the network, and take the mean squared error in the view that it predicts. In
+terms of x_0 (Salimans & Ho 2022, section 4), on a variance-preserving schedule, the recipe's choices are::
 
     predicts = "eps"    SNR_t ‖x_0 − x̂_0‖²          the simple objective (Ho et al. 2020, eq. 14)
     predicts = "x0"     ‖x_0 − x̂_0‖²
     predicts = "v"      (1 + SNR_t) ‖x_0 − x̂_0‖²    the default
 
 With min_snr = γ, all three are min(SNR_t, γ) ‖x_0 − x̂_0‖² (Hang et al. 2023). Karras et al. 2022 (table 1)
-precondition the network and weight its error, for data of standard deviation σ_data. For σ_data = 1 that *is*
-"v", up to its sign. What is kept is the moving average of the weights (EMA).
+precondition the network and weight its error, for data of standard deviation σ_data. For σ_data = 1 this *is*
+"v", up to its sign. The result has the moving average of the weights (EMA).
 
-A run is reproducible. Batches are made on the CPU, drawn from one generator there: a seed gives the same
-batches on every device. Dropout has a generator of its own, seeded anew at each step. So on the CPU, a run
-resumed from a checkpoint is bit for bit the run that was never stopped.
+A run is reproducible. Batches are drawn on the CPU from one generator, so a seed gives the same batches on
+every device. Dropout has its own generator, which is seeded again at each step. So on the CPU, a run resumed
+from a checkpoint is bit for bit the same as an uninterrupted run.
 """
 
 import math
@@ -27,6 +27,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from . import data as datasets
+from . import pictures
 from .checkpoints import FilePath, load_checkpoint, save_checkpoint
 from .checks import check_data, noise_like
 from .forward import q_sample
@@ -44,7 +45,7 @@ Data = Tensor | tuple[Tensor, Label]  # x0, or (x0, label)
 
 @dataclass
 class Result:
-    """What train() returns: the denoiser with the averaged weights, in eval mode; and how it came about."""
+    """What train() returns: the denoiser with the averaged weights, in eval mode, and how it was trained."""
 
     denoiser: ModelDenoiser
     history: History
@@ -66,27 +67,28 @@ def train(
 ) -> Result:
     """Trains the recipe's network.
 
-    :param data: x0 `[N, *D]` in [−1, 1], or (x0, label [N]), labels also as a list or array, and not looked
-        at by a network without classes; unless given, the set that the recipe names
+    :param data: x0 `[N, *D]` in [−1, 1], or (x0, label [N]); labels may be a list or array, and are ignored
+        if the network has no classes. They are pictures for a network that is `told` pictures. Unless given, it is
+        the set that the recipe names
     :param device: "cpu", "cuda", "mps", …
     :param callback: called as callback(step, denoiser, history) every `callback_every` steps and after the
-        last; the denoiser has the averaged weights of that moment, and may be sampled from
-    :param checkpoint: file that takes the whole state every `checkpoint_every` steps and after the last
-    :param resume: go on from `checkpoint`, to where the uninterrupted run would have ended
+        last; the denoiser has the current averaged weights, and can be sampled from
+    :param checkpoint: file for the whole state, written every `checkpoint_every` steps and after the last
+    :param resume: continue from `checkpoint`, to the result of an uninterrupted run
     :param progress: show a progress bar
 
-    Interrupting (Ctrl-C, or the notebook's ■) ends the training early: what is returned is usable, with the
-    history so far and `interrupted` set; a checkpoint stays as it was last written. No global generator is
-    touched: whatever draws beside a training, in another thread, gets what it would get alone. Raises
-    ValueError for data that do not fit the recipe, for a checkpoint that cannot be read or belongs to another
-    recipe, and if the loss stops being a number; warns of images in [0, 1].
+    Interrupting (Ctrl-C, or the notebook's ■) ends the training early. The result is usable, with the history
+    so far and `interrupted` set; a checkpoint stays as it was last written. No global generator is touched,
+    so other threads draw the same numbers as without a training. Raises ValueError for data that do not fit
+    the recipe, for a checkpoint that cannot be read or belongs to another recipe, and if the loss stops being
+    a number; warns about images in [0, 1].
     """
     device = check_device(device)
     data = load_data(recipe) if data is None else data
     x0, label = data if isinstance(data, (tuple, list)) else (data, None)
     x0, schedule, net = _check_x0(x0, recipe), recipe.make_schedule(), recipe.make_network()
-    label = None if net.num_classes is None else _check_labels(label, len(x0), net.num_classes)
-    # channels_last is the layout of a GPU's fast convolutions; a CPU is slower with it on small images
+    label = _check_labels(label, x0, net)
+    # channels_last is the layout for fast convolutions on a GPU; it slows a CPU down on small images
     fast = x0.ndim == 4 and device.type == "cuda"
     layout = torch.channels_last if fast else torch.contiguous_format
     # torch's stubs do not know that a module's `to` takes a memory_format
@@ -116,17 +118,17 @@ def train(
     with bar:
         try:
             for step in range(history.step, recipe.steps):
-                # 1. A batch: x_0, t and ε give x_t, and the truth in the view that the network predicts
+                # 1. A batch: x_0, t and ε give x_t, and the target in the view that the network predicts
                 x_t, t, y, hidden, target = _draw_batch(recipe, x0, label, schedule, generator)
                 x_t, target = x_t.to(device, memory_format=layout), target.to(device)
 
                 # 2. The squared error, per example
-                dropout.manual_seed(recipe.seed + step)  # anew each step: a resumed run is the same
+                dropout.manual_seed(recipe.seed + step)  # at each step, so that a resumed run is the same
                 with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                     value = net(x_t, t, y, hidden)
                 loss = (value.float() - target).square().flatten(1).mean(1)
 
-                # 3. One step of AdamW, one of the average
+                # 3. One step of AdamW, and one of the average
                 optimizer.zero_grad()
                 (loss * weight[t].to(loss)).mean().backward()
                 nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
@@ -137,7 +139,7 @@ def train(
                 history.t[step], history.loss[step] = t, loss.detach()
                 history.step = done = step + 1
 
-                # 4. Now and then: show the loss, save, call back
+                # 4. From time to time: show the loss, save, call back
                 bar.update()
                 if done % 50 == 0 or done == recipe.steps:
                     recent = history.loss[max(0, done - 50) : done].mean().item()
@@ -159,7 +161,7 @@ def train(
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
-    """For step 0, 1, …: up in a straight line to recipe.lr, then down to 0 along half a cosine."""
+    """The learning rate at step 0, 1, …: up linearly to recipe.lr, then down to 0 along half a cosine."""
     warm = recipe.warmup * recipe.steps
     if step + 1 < warm:
         return recipe.lr * (step + 1) / warm
@@ -167,10 +169,10 @@ def learning_rate(step: int, recipe: Recipe) -> float:
 
 
 def loss_weight(recipe: Recipe, schedule: NoiseSchedule) -> Tensor:
-    """What the squared error at each t counts, [T+1]: 1, or with min_snr = γ by min-SNR (Hang et al. 2023).
+    """The weight of the squared error at each t, [T+1]: 1, or min-SNR for min_snr = γ (Hang et al. 2023).
 
-    There the error of x̂_0 counts min(SNR_t, γ). That of ε̂ is SNR_t times as large, that of v̂ SNR_t + 1
-    times.
+    With min-SNR, the error of x̂_0 has the weight min(SNR_t, γ). The error of ε̂ is SNR_t times as large, and
+    that of v̂ SNR_t + 1 times, so their weights are divided by these factors.
     """
     if recipe.min_snr is None:
         return torch.ones_like(schedule.snr)
@@ -181,7 +183,7 @@ def loss_weight(recipe: Recipe, schedule: NoiseSchedule) -> Tensor:
 def _draw_batch(
     recipe: Recipe, x0: Tensor, label: Tensor | None, schedule: NoiseSchedule, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor]:
-    """x_t, t, the labels and which of them to hide (None without labels), and the target: the true view."""
+    """x_t, t, the labels and which of them to hide (None without labels), and the target (the true view)."""
     pick = torch.randint(len(x0), (recipe.batch,), generator=generator)
     t, noise = _draw_t(recipe, generator), noise_like(x0[pick], generator)
     hidden = torch.rand(recipe.batch, generator=generator) < recipe.label_dropout
@@ -193,7 +195,7 @@ def _draw_batch(
 
 
 def _draw_t(recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """t [batch], each uniform in 1…T but spread evenly over the batch: the loss varies less between steps.
+    """t [batch], each uniform in 1…T, but spread evenly over the batch, so that the loss varies less.
 
     (After the low-discrepancy sampler of Kingma et al. 2021.) The examples are in random order anyway.
     """
@@ -218,19 +220,24 @@ def check_device(device: torch.device | str) -> torch.device:
     try:
         device = torch.device(device)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch has no one way to say no
+    except (RuntimeError, AssertionError) as error:  # torch raises several kinds of error here
         why = str(error).splitlines()[0]
         raise ValueError(f"device must be one that this machine has; got {str(device)!r}: {why}") from error
     return device
 
 
 def load_data(recipe: Recipe) -> Data:
-    """The set that the recipe names: (x0, label) of "digits", or 100 000 points of a 2-D set."""
+    """The set that the recipe names.
+
+    (x0, label) of "digits"; 100 000 points of a 2-D set; 20 000 "patches", or pairs of them for "upscaling".
+    """
     if recipe.data == "digits":
         return datasets.digits("train")
     if recipe.data in datasets.TOYS:
         return datasets.TOYS[recipe.data](100_000, torch.Generator().manual_seed(recipe.seed))
-    known = ", ".join(["digits", *datasets.TOYS])
+    if recipe.data in pictures.SETS:
+        return pictures.SETS[recipe.data](20_000, generator=torch.Generator().manual_seed(recipe.seed))
+    known = ", ".join(["digits", *datasets.TOYS, *pictures.SETS])
     raise ValueError(f"data must be one of {known}, or be given to train(); got {recipe.data!r}")
 
 
@@ -251,7 +258,15 @@ def _check_x0(x0: Tensor, recipe: Recipe) -> Tensor:
     return x0.detach().cpu().float()
 
 
-def _check_labels(label: Label | None, N: int, num_classes: int) -> Tensor:
+def _check_labels(label: Label | None, x0: Tensor, net: nn.Module) -> Tensor | None:
+    told, num_classes, N = getattr(net, "told", 0), net.num_classes, len(x0)
+    if told:
+        if label is None:
+            raise ValueError("data must come with pictures that the network is told: (x0, pictures)")
+        expected = [N, told, *x0.shape[2:]]
+        return check_data(label, "label", expected).detach().cpu().float()
+    if num_classes is None:
+        return None
     if label is None:
         raise ValueError(f"data must come with labels: the recipe's network has {num_classes} classes")
     label = check_label(label, num_classes, look=True).cpu()

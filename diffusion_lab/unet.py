@@ -1,7 +1,7 @@
-"""A small U-Net for images; and, under the same roof, the other parts of what learns a denoiser.
+"""A small U-Net for images. The other parts of a learned denoiser can be imported from here too.
 
-A network is called as ``net(x, t, label=None)``, and returns something of x's shape. What it means (ε̂, x̂_0
-or v̂) is not the network's business: `ModelDenoiser` says it, and makes the network a `Denoiser`.
+A network is called as ``net(x, t, label=None)``, and returns something of x's shape. It does not know whether
+this is ε̂, x̂_0 or v̂: `ModelDenoiser` says so, and makes the network a `Denoiser`.
 """
 
 import torch
@@ -19,7 +19,7 @@ __all__ += ["check_label", "drawn", "loaded", "time_embedding"]
 
 
 class ResBlock(nn.Module):
-    """Two convolutions and a way around them; in between, the condition scales and shifts each channel.
+    """Two convolutions and a skip around them; in between, the condition scales and shifts each channel.
 
     (He et al. 2016; the scale and shift are FiLM, Perez et al. 2018.)
     """
@@ -42,7 +42,7 @@ class ResBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every pixel looks at every other one: self-attention with four heads, and a way around it."""
+    """Every pixel attends to every other one: self-attention with four heads, and a skip around it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -61,16 +61,18 @@ class Attention(nn.Module):
 class TinyUNet(nn.Module):
     """A U-Net (Ronneberger et al. 2015), as diffusion models use it (Ho et al. 2020, appendix B).
 
-    The image goes down through `levels` resolutions, each half as wide with twice the channels. At the
-    lowest, attention looks around. On the way up, each block also sees what its partner on the way down made.
+    The image goes down through `levels` resolutions, each half as wide with twice the channels. Attention
+    works at the lowest one. On the way up, each block also gets the output of its partner on the way down.
 
-    :param channels: 1 or 3, of the image
+    :param channels: of the image, 1 or 3
     :param width: channels at the full resolution, a multiple of 8
     :param levels: resolutions: the image's side must divide by 2^(levels − 1)
     :param blocks: residual blocks per level, on the way down and again on the way up
-    :param num_classes: None: no labels. Otherwise labels 0…num_classes − 1, and None for "any"
+    :param num_classes: None for no labels; otherwise the labels are 0…num_classes − 1, and None for "any"
     :param dropout: share of features dropped in each block, in training
-    :param image_size: the one side to accept; None accepts every side that divides
+    :param image_size: the only side to accept; None accepts every side that divides
+    :param told: channels of a second picture that the network is told beside x, in the place of a label, for
+        super-resolution say (Saharia et al. 2021); None for "not told", which it sees as zeros
     """
 
     def __init__(
@@ -82,12 +84,16 @@ class TinyUNet(nn.Module):
         num_classes: int | None = None,
         dropout: float = 0.0,
         image_size: int | None = None,
+        told: int = 0,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3; got {channels!r}")
         if check_int(width, "width", 8) % 8:
             raise ValueError(f"width must be a multiple of 8, the number of groups in GroupNorm; got {width}")
+        self.told = check_int(told, "told", 0)
+        if told and num_classes is not None:
+            raise ValueError(f"told must be 0 for a network that takes labels; got {told}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1); got {dropout!r}")
         self.channels, self.levels = channels, check_int(levels, "levels", 1)
@@ -99,7 +105,7 @@ class TinyUNet(nn.Module):
 
         c = 4 * width
         self.condition = Condition(c, num_classes)
-        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.first = nn.Conv2d(channels + told, width, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         now, widths = width, [width * 2**level for level in range(levels)]
         for wide in widths:
@@ -115,17 +121,20 @@ class TinyUNet(nn.Module):
                 now = wide
         self.norm = nn.GroupNorm(8, width)
         self.last = nn.Conv2d(width, channels, 3, padding=1)
-        for weight in self.last.parameters():  # an untrained network says 0, whatever it sees
+        for weight in self.last.parameters():  # an untrained network outputs 0 for every input
             nn.init.zeros_(weight)
 
     def forward(self, x: Tensor, t: Reals, label: Label | None = None, drop: Tensor | None = None) -> Tensor:
         """x [B, C, S, S]; t one time or [B], real or integer; label None, one or [B] -> like x.
 
-        drop [B], bool, hides the label of those examples. Raises ValueError for an image that is not square,
+        Where the network is `told` a picture, that is the label: [B, told, S, S], or [1, …] for one that all
+        are told. drop [B], bool, hides the label of those examples. Raises ValueError for an image that is not square,
         or has another number of channels or a side that the levels do not divide; for a label out of range;
         and for a t or label that is neither one number nor [B].
         """
         self._check_image(x)
+        if self.told:
+            x, label, drop = torch.cat([x, self._second(x, label, drop)], 1), None, None
         c = self.condition(x, t, label, drop)
         h = self.first(x)
         seen: list[Tensor] = []
@@ -149,6 +158,17 @@ class TinyUNet(nn.Module):
     def shape(self) -> tuple[int, int, int] | None:
         """The shape of one image, if image_size was given."""
         return None if self.image_size is None else (self.channels, self.image_size, self.image_size)
+
+    def _second(self, x: Tensor, told: Label | None, drop: Tensor | None) -> Tensor:
+        """The picture that it is told [B, told, S, S]; zeros where it is not told any."""
+        shape = (len(x), self.told, *x.shape[2:])
+        if told is None:
+            return x.new_zeros(shape)
+        if not isinstance(told, Tensor) or told.shape not in (shape, (1, *shape[1:])):
+            found = list(told.shape) if isinstance(told, Tensor) else repr(told)
+            raise ValueError(f"label must be pictures {list(shape)}, the network is told such; got {found}")
+        told = told.to(x).expand(shape)
+        return told if drop is None else torch.where(drop.to(x.device)[:, None, None, None], 0.0, told)
 
     def _check_image(self, x: Tensor) -> None:
         square = x.ndim == 4 and x.shape[1] == self.channels and x.shape[2] == x.shape[3]

@@ -1,8 +1,8 @@
-"""One prediction, four views: x̂_0, ε̂, v̂ and the score are the same object, seen from four sides.
+"""One prediction, four views: x̂_0, ε̂, v̂ and the score are the same prediction in four forms.
 
-Given x_t = signal · x_0 + sigma · ε, whoever knows one of the two unknowns knows the other, and with them
-everything else. A network is trained to output x̂_0, ε̂ or v̂ (a score network outputs −ε̂/sigma); samplers,
-the ELBO and the explorers never need to know which one it was.
+Given x_t = signal · x_0 + sigma · ε, one of the two unknowns determines the other, and both determine all
+views. A network is trained to output x̂_0, ε̂ or v̂ (a score network outputs −ε̂/sigma). Samplers, the ELBO
+and the explorers never need to know which one it was.
 """
 
 import functools
@@ -23,22 +23,22 @@ HOW = "A network becomes a denoiser by unet.ModelDenoiser(net, schedule, predict
 class Prediction:
     """A guess at the clean data behind x_t. Make one with `from_x0`, `from_eps`, `from_v` or `from_score`.
 
-    These raise ValueError for shapes that do not fit, and where x̂_0 is not finite.
+    These raise ValueError for shapes that do not fit, and if x̂_0 is not finite.
 
-    x0 `[B, *D]` is the guess itself; x_t `[B, *D]` and t (one time or [B], real times too) say what was seen.
-    The other views follow::
+    x0 `[B, *D]` is the guess itself. x_t `[B, *D]` and t (one time or [B], also real) are what it was made
+    from. The other views follow::
 
         eps = (x_t − signal x0)/sigma,   v = signal eps − sigma x0,   score = −eps/sigma
 
     (Ho et al. 2020, eq. 15; Salimans & Ho 2022, appendix D; Song, Sohl-Dickstein et al. 2021). At t = 0
-    there is no noise, so a view that would divide by sigma raises ValueError.
+    there is no noise, so a view that divides by sigma raises ValueError.
     """
 
     x_t: Tensor
     t: Reals
     schedule: NoiseSchedule
     x0: Tensor
-    _eps: Tensor | None = None  # kept where it was given: x0 would not give it back to the last digit
+    _eps: Tensor | None = None  # kept if it was given: computed from x0 it would lose digits
 
     @classmethod
     def from_x0(cls, value: Tensor, x_t: Tensor, t: Reals, schedule: NoiseSchedule) -> "Prediction":
@@ -114,10 +114,10 @@ class Prediction:
 
 
 def _finite(guess: Prediction, value: Tensor) -> Prediction:
-    """The guess, if x̂_0 is finite: the one look at numbers that a call of a denoiser costs.
+    """The guess, if x̂_0 is finite. This is the only check of values in a call of a denoiser.
 
-    One sum is quicker than a look at each; it may overflow, and then each is looked at. x_t and value are
-    looked at only to say which of them it was.
+    One sum is quicker than a check of each value. If the sum overflows, each value is checked. x_t and value
+    are checked only to report which of them is not finite.
     """
     if not math.isfinite(guess.x0.detach().sum().item()):
         for x, name in ((guess.x_t, "x_t"), (value, "value"), (guess.x0, f"x̂_0 at t = {guess.t}")):
@@ -126,7 +126,7 @@ def _finite(guess: Prediction, value: Tensor) -> Prediction:
 
 
 def _numbers(schedule: NoiseSchedule, t: Reals, x_t: Tensor) -> Pair:
-    """signal_t and sigma_t to multiply x_t with; those of one time as plain numbers, which is quickest."""
+    """signal_t and sigma_t to multiply x_t with; plain numbers for a single time, which is quickest."""
     signal, sigma = signal_sigma(schedule, t, x_t)
     return (signal, sigma) if signal.ndim else (signal.item(), sigma.item())
 
@@ -137,29 +137,29 @@ def _check_not_zero(value: Tensor | float, view: str, name: str, t: Reals) -> No
 
 
 class Denoiser(Protocol):
-    """Anything that looks at x_t `[B, *D]` and t, and makes a Prediction.
+    """Any function that takes x_t `[B, *D]` and t, and returns a Prediction.
 
     t is one time or [B]; an ODE solver passes real times.
 
-    An exact mixture, an empirical data set, a network with its schedule, a guided wrapper of any of these:
-    the samplers, the ELBO and the explorers cannot tell them apart. All of ours also say for which
-    schedule they are (`.schedule`) and what shape one example has (`.shape`, None if they take any); a
-    function of your own need not, and is then given the schedule by whoever uses it.
+    It may be an exact mixture, an empirical data set, a network with its schedule, or a guided wrapper of any
+    of these: samplers, the ELBO and the explorers use them all alike. All of ours also have `.schedule`, the
+    schedule that they are for, and `.shape`, the shape of one example (None if any shape works). A function
+    of your own does not need these; its caller then gives the schedule.
     """
 
     def __call__(self, x_t: Tensor, t: Reals, /) -> Prediction: ...
 
 
 def named(denoise: Denoiser, schedule: NoiseSchedule | None, shape: Shape | None = None) -> Denoiser:
-    """The function itself, with `.schedule` and `.shape` for those who ask."""
+    """The function itself, with the attributes `.schedule` and `.shape`."""
     vars(denoise).update(schedule=schedule, shape=shape)
     return denoise
 
 
 def own_schedule(denoiser: Denoiser, schedule: NoiseSchedule | None = None) -> NoiseSchedule:
-    """The schedule that a denoiser was made for: its own where it says so, otherwise the one given.
+    """The schedule that a denoiser was made for: its own if it has one, otherwise the one given.
 
-    Raises ValueError where neither is there, where both are and differ, and for what is no schedule.
+    Raises ValueError if there is neither, if the two differ, and if `schedule` is not a NoiseSchedule.
     """
     if schedule is not None and not isinstance(schedule, NoiseSchedule):
         raise ValueError(f"schedule must be a NoiseSchedule; got {schedule!r}")
@@ -183,7 +183,7 @@ def check_prediction(prediction: object) -> Prediction:
 
 
 def check_schedule(prediction: Prediction, schedule: NoiseSchedule) -> Prediction:
-    """The prediction; ValueError unless it is one, of a denoiser that was made for these tables."""
+    """The prediction; ValueError unless it is one, from a denoiser that was made for these tables."""
     _check_same(check_prediction(prediction).schedule, schedule)
     return prediction
 

@@ -1,7 +1,7 @@
-"""How a network gets its first weights: drawn from a generator of their own, or loaded.
+"""How a network gets its first weights: drawn from a separate generator, or loaded.
 
-Either way nothing global is touched: whoever draws at the same time, in another thread, gets the same numbers
-as ever.
+Neither touches anything global: code that draws at the same time in another thread gets the same numbers as
+without it.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ Net = TypeVar("Net", bound=nn.Module)
 def drawn(make: Callable[[], Net], generator: torch.Generator) -> Net:
     """The network make(), its first weights drawn from the generator, in torch's own way and order.
 
-    So they are what ``torch.manual_seed`` with the same seed would give. But torch's global generator is left
-    to whoever is drawing from it, perhaps in another thread.
+    So they are the weights that ``torch.manual_seed`` with the same seed would give. But torch's global
+    generator, which another thread may be using, is left alone.
     """
     with _DrawFrom(generator):
         return make()
@@ -27,7 +27,7 @@ def drawn(make: Callable[[], Net], generator: torch.Generator) -> Net:
 def loaded(make: Callable[[], Net], weights: dict[str, Tensor]) -> Net:
     """The network make() with copies of these weights (its state_dict), in float32.
 
-    Nothing is drawn. (torch's device "meta" would do it too, but imports 800 modules when first used.) Raises
+    Nothing is drawn. (torch's device "meta" would also work, but imports 800 modules when first used.) Raises
     ValueError for weights of another network.
     """
     with _DrawFrom(None):
@@ -41,9 +41,9 @@ def loaded(make: Callable[[], Net], weights: dict[str, Tensor]) -> Net:
 
 
 class _DrawFrom(TorchFunctionMode):
-    """Inside ``with _DrawFrom(generator):`` and in this thread alone, layers are initialised from it.
+    """Inside ``with _DrawFrom(generator):``, and in this thread only, layers are initialised from it.
 
-    With None they are not: their weights hold whatever was in memory.
+    With None they are not initialised: their weights hold whatever was in memory.
     """
 
     DRAWS = (nn.init.kaiming_uniform_, nn.init.uniform_, nn.init.normal_)  # of linear, convolution, embedding

@@ -127,7 +127,7 @@ def test_the_ways_differ():
 
 def test_words():
     explorer = ChainAndJump(t=0)
-    assert "no step taken" in explorer.describe()
+    assert "no noise yet" in explorer.describe()
     explorer.t = 1
     assert explorer.describe().splitlines()[-1].startswith("1 step, or one jump")
     explorer.t = 100

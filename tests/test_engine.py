@@ -146,7 +146,7 @@ def test_an_error_is_raised_shown_and_left_behind():
     with pytest.raises(ValueError, match="neither plus nor minus"):
         explorer.sign = "wrong"
     assert explorer._error == "ValueError: neither plus nor minus" and explorer._scene == before
-    assert "ValueError: neither plus nor minus (the numbers are from before)" in explorer.describe()
+    assert "neither plus nor minus (the numbers are from before this error)" in explorer.describe()
     explorer.n = 1  # the frames from before still move
     assert explorer.numbers["f(0.5)"] == "0.5"
     explorer.sign = "minus"

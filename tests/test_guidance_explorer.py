@@ -137,7 +137,7 @@ def test_w_1_is_the_class_and_above_it_samples_leave_it_and_the_sharpened_densit
     for k in range(one + 2, len(rows)):
         assert values["moved (std)"][k] > 3 * values["moved, sharpened"][k]
         assert values["spread"][k] < values["spread, sharpened"][k]
-        assert "have left the class" in explorer.shown.frames[k].sentence
+        assert "have left class c" in explorer.shown.frames[k].sentence
 
 
 def test_w_0_knows_nothing_of_the_condition():
@@ -172,8 +172,8 @@ def test_digits_get_clearer_and_cover_less(label):
     assert coverage[-1] < coverage[2] - 0.2
     outside = [float(row["pixels outside [−1, 1]"].rstrip("%")) for row in rows]
     assert outside[-1] > 5 > 1 > outside[2]
-    assert "blacker than black" in explorer.shown.frames[-1].sentence
-    assert "blacker than black" not in explorer.shown.frames[2].sentence
+    assert "darker than black" in explorer.shown.frames[-1].sentence
+    assert "darker than black" not in explorer.shown.frames[2].sentence
 
 
 def test_all_classes_are_portable():

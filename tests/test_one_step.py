@@ -131,6 +131,6 @@ def test_the_sentence_names_the_smallest_error():
     ):
         for frame in explorer.shown.frames:
             row, said = frame.numbers, frame.sentence
-            if "Nearest to the truth: " in said:
-                named = said.split("Nearest to the truth: ")[1].rstrip(".").split(" and ")
+            if "Closest to the truth: " in said:
+                named = said.split("Closest to the truth: ")[1].rstrip(".").split(" and ")
                 assert {row[f"mse {who}"] for who in named} == {min(row[f"mse {who}"] for who in GUESSES)}

@@ -260,7 +260,7 @@ def test_the_exact_score_gives_back_the_data_and_nothing_else(points, std, sched
     if len(points) == 1 or torch.pdist(points).min() >= apart:
         assert far.max() <= CLOSE
     assert far.max() <= 0.1 and (far <= CLOSE).double().mean() > 0.4
-    assert ("nothing else" in explorer.describe()) == bool((far <= CLOSE).all())
+    assert ("gives back only the data" in explorer.describe()) == bool((far <= CLOSE).all())
     assert f"t = 0: {(far <= CLOSE).sum()} of {N_RUNS} runs have ended" in explorer.describe()
     assert row(explorer)["runs to nearest point"] == pytest.approx(
         far.square().mean().sqrt().item(), abs=1e-6
@@ -322,14 +322,14 @@ def test_sentences_say_what_is_the_case():
         behind = row(explorer)["points behind an x_t"]
         sentence = explorer.describe().splitlines()[-1]
         said.append(
-            next(word for word in ("any point", "breaks up", "decided", "60 of 60") if word in sentence)
+            next(word for word in ("any point", "splits up", "single", "60 of 60") if word in sentence)
         )
-        bounds = {"any point": (1.8, 2), "breaks up": (1.1, 1.8), "decided": (1, 1.1), "60 of 60": (1, 1)}
+        bounds = {"any point": (1.8, 2), "splits up": (1.1, 1.8), "single": (1, 1.1), "60 of 60": (1, 1)}
         low, high = bounds[said[-1]]
         assert low <= behind <= high + 1e-6
-    assert list(dict.fromkeys(said)) == ["any point", "breaks up", "decided", "60 of 60"], "in this order"
+    assert list(dict.fromkeys(said)) == ["any point", "splits up", "single", "60 of 60"], "in this order"
     explorer.points = [(0.4, 0.4), (0.4, 0.4)]
     explorer.t = 500
-    assert "all points are at one place" in explorer.describe()
+    assert "all points are there" in explorer.describe()
     explorer = OwnData(points=[(0, 0)] * 7 + [(0.01, 0.02)], t=0)
-    assert "the others between points that are too close" in explorer.describe()
+    assert "The others are between points that are too close" in explorer.describe()

@@ -163,7 +163,7 @@ def test_sentences_and_warnings_say_what_is_the_case():
     assert "94% of" in explorer.describe() and "orange is the narrower factor" in explorer.describe()
     assert explorer.frame.warning == ""
     explorer.gap = 10
-    assert "both have a say" in explorer.describe()
+    assert "both factors matter" in explorer.describe()
     explorer.t = 100
     assert "Less than 1%" in explorer.describe() and "Green is nearly the same as blue" in explorer.describe()
     explorer.t = 3

@@ -30,7 +30,7 @@ def notices(how, s, N=200):
     parts = explorer.frame.sentence.replace(WAYS[how], "").strip(" .").split(". ")
     if len(parts) == 1 and ":" not in parts[0]:
         return dict.fromkeys(METRICS, "usual")
-    verdicts = {"Worse": "worse", "As": "usual", "Better": "better", "Farther": "farther"}
+    verdicts = {"Worse": "worse", "Usual": "usual", "Better": "better", "Farther": "farther"}
     return {name: verdicts[part.split(" ")[0]] for part in parts for name in part.split(": ")[1].split(", ")}
 
 

@@ -152,7 +152,7 @@ def test_frames_are_the_steps_and_200_of_them_every_fifth():
 
 def test_the_straight_sde_starts_where_it_is_finite():
     explorer = SdeAndOde(process="straight", u=1.0)
-    assert "starts at 0.99, since at 1 it is infinite" in explorer.describe()
+    assert "starts at u = 0.99: at 1 it is infinite" in explorer.describe()
     with pytest.raises(ValueError, match="infinite"):
         sde.straight().diffusion(1)
     explorer.process = "vp"
@@ -163,9 +163,9 @@ def test_sentences_say_what_is_drawn():
     explorer = SdeAndOde(rank=20, seed=1, u=0.0)
     ends = shown(explorer, "paths of the SDE", "y").reshape(8, -1)[:, 40]
     left = int((ends < -0.5).sum())
-    assert f"{left} of 8 paths of the SDE have come to the left blob and {8 - left}" in explorer.describe()
-    assert "20.0% of the data lie below" in explorer.describe()
+    assert f"{left} of 8 SDE paths have come to the left blob and {8 - left}" in explorer.describe()
+    assert "20.0% of the data below it" in explorer.describe()
     explorer.u = 0.5
-    assert "Below the green path lie 20.0% of the density" in explorer.describe()
+    assert "20.0% of the density lies below the green path" in explorer.describe()
     explorer.u = 1.0
-    assert "start where 20% lie below" in explorer.describe()
+    assert "start at percentile 20" in explorer.describe()

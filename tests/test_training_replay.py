@@ -329,7 +329,7 @@ class TestExplorer:
                 assert run.loss[k].mean() < 1.03 * run.floor.mean()
         assert "N(0, I)" in every[0] and "No denoiser" in every[-1]
         said = [frame.sentence for frame in TrainingReplay(source="digits").shown.frames]
-        assert "mean of v²" in said[0] and "still alike" in said[1] and "different classes" in said[-1]
+        assert "mean of v²" in said[0] and "still alike" in said[1] and "differ by class" in said[-1]
         assert "100% at t = 975 and 100% at t = 25" in said[-1]
 
     def test_a_run_of_ones_own(self, short):

@@ -1,6 +1,6 @@
-"""What every explorer stands on: controls, scenes, the widget, pages without a kernel, and pictures.
+"""The basis of every explorer: controls, scenes, the widget, pages without a kernel, and pictures.
 
-An explorer is a list of controls, and one pure function from their values to a `Scene`::
+An explorer is a list of controls and one pure function from their values to a `Scene`::
 
     class Powers(Explorer):
         title = "Powers"
@@ -13,8 +13,8 @@ An explorer is a list of controls, and one pure function from their values to a 
             frames = [Frame(n, {"power": {"y": sign * x**n}}, {"f(½)": sign * 0.5**n}) for n in powers]
             return Scene({"power": curve("#0072B2", x=x)}, layout(panel(1, (0, 1)), height=300), frames)
 
-The whole scene travels to the browser, where the main slider needs no kernel. Any other control asks for a
-new scene. Nothing in here knows an exhibit.
+The whole scene goes to the browser, where the main slider needs no kernel. Any other control asks for a new
+scene. Nothing in here depends on a particular explorer.
 """
 
 from .controls import Choice, Control, Points, Slider, Toggle

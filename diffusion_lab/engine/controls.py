@@ -13,16 +13,16 @@ import traitlets
 
 Scalar = str | float
 
-# Callbacks run beside the cells, in another thread. One lock makes a change, its scene and its sending one
-# step; all explorers share it, so that two linked ones can never wait for each other.
+# Callbacks run in another thread than the cells. One lock makes a change, its scene and its sending a single
+# step. All explorers share it, so that two linked ones can never wait for each other.
 LOCK = threading.RLock()
 
 
 class Control(traitlets.TraitType):
     """A value that a student can change: a trait, so `observe`, `link` and `explorer.T = 50` work.
 
-    Assigning it returns when the new scene is there. If `scene` fails, the explorer shows the error and the
-    assignment raises it too; an invalid value is a TraitError and changes nothing.
+    An assignment returns when the new scene is ready. If `scene` fails, the explorer shows the error and the
+    assignment raises it too. An invalid value is a TraitError and changes nothing.
     """
 
     kind = ""
@@ -41,7 +41,7 @@ class Control(traitlets.TraitType):
                 raise obj.failure
 
     def validate(self, explorer: Any, value: Any) -> Any:
-        """`value` as it is kept; what is not allowed is rejected."""
+        """`value` as it is stored; values that are not allowed are rejected."""
         raise NotImplementedError
 
     def reject(self, explorer: Any, value: Any, expected: str) -> NoReturn:
@@ -50,7 +50,7 @@ class Control(traitlets.TraitType):
         raise traitlets.TraitError(f"{owner}{self.name or self.label} = {value!r}: expected {expected}")
 
     def spec(self) -> dict:
-        """What the browser must know to build the inputs."""
+        """The data that the browser needs to build the inputs."""
         own = {key: value for key, value in vars(self).items() if key in ("low", "high", "step", "values")}
         return dict(name=self.name, label=self.label or self.name, kind=self.kind, main=self.main, **own)
 
@@ -65,7 +65,7 @@ class Choice(Control):
         super().__init__(value, label=label)
 
     def validate(self, explorer: Any, value: Any) -> Scalar:
-        """The entry of `values` that equals `value`; a truth value is no number."""
+        """The entry of `values` that equals `value`; True and False do not count as numbers."""
         same = [v for v in self.values if isinstance(v, bool) == isinstance(value, bool) and v == value]
         return same[0] if same else self.reject(explorer, value, f"one of {self.values}")
 
@@ -76,12 +76,12 @@ class Toggle(Control):
     kind, values = "toggle", [False, True]
 
     def validate(self, explorer: Any, value: Any) -> bool:
-        """Nothing but True and False."""
+        """Only True or False."""
         return value if isinstance(value, bool) else self.reject(explorer, value, "True or False")
 
 
 class Slider(Control):
-    """A number in [low, high]: a slider with a number box. Whole if value, bounds and step are."""
+    """A number in [low, high]: a slider with a number box. It is whole if value, bounds and step are."""
 
     kind = "slider"
 
@@ -94,7 +94,7 @@ class Slider(Control):
 
     @property
     def values(self) -> list:
-        """Every value the slider stops at."""
+        """Every value at which the slider stops."""
         steps = math.floor((self.high - self.low) / self.step + 1e-9)
         return [self.low + i * self.step for i in range(steps + 1)]
 
@@ -107,7 +107,7 @@ class Slider(Control):
 
 
 class Points(Control):
-    """Points (x, y) in [−1, 1]², rounded to 0.01: a square to draw on, with a button for each of the presets.
+    """Points (x, y) in [−1, 1]², rounded to 0.01: a square to draw on, with a button for each preset.
 
     Any [N, 2] array or list of pairs with 1 ≤ N ≤ `most` may be assigned; the value is a tuple of pairs.
     """
@@ -127,7 +127,7 @@ class Points(Control):
         """Pairs of numbers, at least one and at most `most`."""
         try:
             points = np.asarray(value)
-        except (TypeError, ValueError, RuntimeError):  # a ragged list, a tensor that wants its gradient
+        except (TypeError, ValueError, RuntimeError):  # a ragged list, a tensor that requires a gradient
             points = np.empty(0)
         pairs = points.dtype.kind in "fiu" and points.ndim == 2 and points.shape[-1] == 2
         if not (pairs and 1 <= len(points) <= self.most and (np.abs(points) <= 1).all()):
@@ -135,5 +135,5 @@ class Points(Control):
         return tuple(map(tuple, (points.astype(float).round(2) + 0.0).tolist()))
 
     def spec(self) -> dict:
-        """The limit and the presets, too."""
+        """Also the limit and the presets."""
         return super().spec() | dict(most=self.most, presets=self.presets)

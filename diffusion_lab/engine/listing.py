@@ -1,4 +1,4 @@
-"""The code that an explorer shows: the source of the function that it calls, not a second copy of it."""
+"""The code that an explorer shows: the source of the function that it calls, not a copy of it."""
 
 import ast
 import functools
@@ -10,14 +10,14 @@ from typing import Any
 
 
 class Source(str):
-    """A value that is told by the code which makes it, in names that the function's module knows."""
+    """A value that is shown as the code that makes it, in names from the function's module."""
 
 
 def listing(function: Callable, then: str = "", **values: Any) -> str:
-    """The lines of a flat function as a script: imports, the arguments' present values, the body.
+    """The lines of a flat function as a script: imports, the current values of its arguments, the body.
 
-    It ends with what the function returns, or with `then`. A function that returns elsewhere than at its
-    end is a ValueError. What it takes from its own module is imported from there.
+    It ends with what the function returns, or with `then`. A function that returns anywhere but at its end is
+    a ValueError. Names from its own module are imported from there.
     """
     signature, names, body, returned = source_of(inspect.unwrap(function))
     given = signature.bind(**values)
@@ -29,7 +29,7 @@ def listing(function: Callable, then: str = "", **values: Any) -> str:
 
 
 def written(value: Any) -> str:
-    """A value as Python that gives it again: floats without the digits that adding up steps has left."""
+    """A value as Python code: floats without the digits that come from adding up steps."""
     if isinstance(value, float):
         return repr(round(value, 10))
     if isinstance(value, str):
@@ -39,7 +39,7 @@ def written(value: Any) -> str:
 
 @functools.cache
 def source_of(function: Callable) -> tuple[inspect.Signature, frozenset[str], list[str], str]:
-    """Of a flat function: its signature, the names it needs, the lines of its body, what it returns."""
+    """A flat function's signature, the names it needs, the lines of its body, and what it returns."""
     lines = textwrap.dedent(inspect.getsource(function)).splitlines()
     tree = next(node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.FunctionDef))
     start = (tree.body[0].end_lineno or 0) + 1 if ast.get_docstring(tree) else tree.body[0].lineno
@@ -48,7 +48,7 @@ def source_of(function: Callable) -> tuple[inspect.Signature, frozenset[str], li
         raise ValueError(f"function must have one return, at its end, to be shown; {tree.name} has not")
     body = textwrap.dedent("\n".join(lines[start - 1 : leave[0].lineno - 1])).splitlines()
     returned = textwrap.dedent("\n".join(lines[leave[0].lineno - 1 :])).removeprefix("return ")
-    inside = [node for part in tree.body for node in ast.walk(part)]  # no decorator's, no annotation's
+    inside = [node for part in tree.body for node in ast.walk(part)]  # without decorators and annotations
     names = [node for node in inside if isinstance(node, ast.Name)]
     signature = inspect.signature(function)
     own = {node.id for node in names if isinstance(node.ctx, ast.Store)} | {*signature.parameters}
@@ -63,9 +63,9 @@ def names_in(code: str) -> frozenset[str]:
 
 @functools.cache
 def imports_of(own: str, names: frozenset[str]) -> list[str]:
-    """The import statements that give those of `names` which the module `own` knows, in order."""
+    """The import statements for those of `names` that the module `own` knows, in order."""
     lines, groups = set(), dict[str, list[str]]()
-    origins = {name: (own, name) for name in vars(sys.modules[own])}  # what it defines itself
+    origins = {name: (own, name) for name in vars(sys.modules[own])}  # its own definitions
     for node in ast.parse(inspect.getsource(sys.modules[own])).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             origin = getattr(node, "module", None) or ""

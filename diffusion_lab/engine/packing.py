@@ -1,11 +1,11 @@
-"""An explorer's scenes as short texts, for pages without a kernel. alone.js is the way back.
+"""An explorer's scenes as short texts, for pages without a kernel. alone.js unpacks them.
 
-Most scenes of an explorer share most of what they show, and most frames are much like the one before. So
-equal parts are kept once, and of a frame's arrays the difference to the frame before. For that they are
-rounded, to less than can be seen; numbers, sentences and code stay as they are.
+Most scenes of an explorer share most of their parts, and most frames are similar to the frame before. So
+equal parts are stored once, and arrays are stored as differences from the frame before. For this they are
+rounded, by less than can be seen; numbers, sentences and code stay as they are.
 
-It has to be: all explorers' pages take 10 MB this way, 20 MB with float16 arrays of which each is kept once,
-and 53 MB with plain float16, all compressed (benchmarks/page_sizes.py); the whole site may take 20.
+This is necessary: all explorers' pages take 10 MB this way, 20 MB with float16 arrays that are stored once
+each, and 53 MB with plain float16, all compressed (benchmarks/page_sizes.py). The whole site may take 20.
 """
 
 import base64
@@ -15,19 +15,19 @@ from typing import Any
 
 import numpy as np
 
-LEVELS = 2047  # an array is rounded to this part of its largest value,
-SEEN = 500  # if that is no more than this part of its axis or color scale
-NOTHING = -(2**15)  # NaN
+LEVELS = 2047  # an array is rounded to 1/LEVELS of its largest value,
+SEEN = 500  # if this is at most 1/SEEN of its axis or color scale
+NOTHING = -(2**15)  # stands for NaN
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Pack:
-    """Scenes taken in one by one by `add`, to be written as the two texts of `texts`."""
+    """Scenes, added one by one with `add`, that `texts` writes as two texts."""
 
     def __init__(self) -> None:
         self.parts: dict[str, int] = {}  # JSON -> its place
         self.rows: dict[tuple[int, bytes], int] = {}  # place of the row before, differences -> its place
-        self.scenes: dict[str, dict] = {}  # JSON -> what `add` gives for it
+        self.scenes: dict[str, dict] = {}  # JSON -> the result of `add`
 
     def add(self, scene: str) -> dict:
         """A scene (JSON) with its parts and rows replaced by their places."""
@@ -36,7 +36,7 @@ class Pack:
         return self.scenes[scene]
 
     def _scene(self, scene: dict) -> dict:
-        before = {}  # (trace, key) -> the row of the last frame that had one, and its place
+        before = {}  # (trace, key) -> the last row so far, and its place
         for frame in scene["frames"]:
             layouts = scene["layout"], frame["changes"].get("layout", {})
             for name, patch in frame["changes"].items():
@@ -50,15 +50,15 @@ class Pack:
         return self._part(scene)
 
     def texts(self, **state: Any) -> tuple[str, str]:
-        """The state of an explorer, with the parts; and all rows."""
+        """Two texts: the state of an explorer with the parts, and all rows."""
         state |= {"_parts": [json.loads(part) for part in self.parts]}
         state |= {"_rows": [[before, len(row) // 2] for before, row in self.rows]}
         rows = np.frombuffer(b"".join(row for _, row in self.rows), "<u2")
-        planes = rows.view(np.uint8).reshape(-1, 2).T  # all low bytes, then all high ones: mostly 0
+        planes = rows.view(np.uint8).reshape(-1, 2).T  # all low bytes, then all high ones, mostly 0
         return zipped(to_json(state).encode()), zipped(planes.tobytes())
 
     def _row(self, row: np.ndarray, last: np.ndarray, before: int) -> int:
-        """The place of a row of int16, kept as its differences to the row `last`, whose place is `before`."""
+        """The place of a row of int16, as its differences from the row `last`, whose place is `before`."""
         change = row.copy()
         shared = min(len(row), len(last))
         change[:shared] -= last[:shared]
@@ -66,7 +66,7 @@ class Pack:
         return self.rows.setdefault((before, change.tobytes()), len(self.rows))
 
     def _part(self, value: Any) -> Any:
-        """`value` (JSON) with what is long in it replaced by {"$": its place}."""
+        """`value` (JSON) with its long parts replaced by {"$": their place}."""
         if isinstance(value, dict):
             value = {key: self._part(part) for key, part in value.items()}
         elif isinstance(value, list):
@@ -78,9 +78,9 @@ class Pack:
 
 
 def seen(key: str, trace: dict, layout: dict, change: dict) -> float:
-    """The width of what a trace's x, y or z is seen on: ∞ if that adapts, 0 if it is a logarithmic axis.
+    """The width of the axis or color scale of a trace's x, y or z: ∞ if it adapts, 0 for a logarithmic axis.
 
-    `change` is what the frame changes in the layout.
+    `change` is the frame's change of the layout.
     """
     if key == "z":
         return trace["zmax"] - trace["zmin"] if {"zmin", "zmax"} <= trace.keys() else np.inf
@@ -91,9 +91,9 @@ def seen(key: str, trace: dict, layout: dict, change: dict) -> float:
 
 
 def in_steps(array: Any, width: float) -> tuple[np.ndarray, float] | None:
-    """A typed array in plotly's form as int16 and the step they count; None if that would be seen.
+    """A typed array in plotly's form as int16, and the size of their step; None if rounding would be visible.
 
-    uint8 stay exact.
+    uint8 arrays stay exact.
     """
     if not isinstance(array, dict) or array.get("dtype") not in ("f4", "u1"):
         return None
@@ -108,5 +108,5 @@ def in_steps(array: Any, width: float) -> tuple[np.ndarray, float] | None:
 
 
 def zipped(data: bytes) -> str:
-    """`data` as text for alone.js to unzip."""
+    """`data` as text that alone.js can unzip."""
     return base64.b64encode(gzip.compress(data, mtime=0)).decode()

@@ -1,4 +1,4 @@
-"""Pages without a kernel: an explorer with the scenes that were computed when the page was written."""
+"""Pages without a kernel: an explorer with scenes that were computed when the page was written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from .packing import Pack
 
 STATIC = Path(__file__).with_name("static")
-# The browser's half: real ES modules, in the order in which each needs only those before it
+# The browser's half: real ES modules, in an order in which each needs only those before it
 MODULES = ["util.js", "moving.js", "controls.js", "pad.js", "player.js", "explorer.js"]
 
 FRAGMENT = """<div class="diffusion-lab">
@@ -44,9 +44,9 @@ max-width: 920px; padding: 0 16px; background: Canvas; color: CanvasText }}</sty
 
 
 def bundle(*names: str) -> str:
-    """ES modules as one: neither a widget's module nor a page from `file:` can import another file.
+    """ES modules as one, since neither a widget's module nor a page from `file:` can import another file.
 
-    They must stand in order, and export under the name that others import.
+    They must be in order, and export under the names that others import.
     """
     text = "\n".join((STATIC / name).read_text("utf-8") for name in names)
     return re.sub(r"^import .*?;\n|^export ", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -54,7 +54,7 @@ def bundle(*names: str) -> str:
 
 def page_scripts() -> dict[str, str]:
     """The two scripts that a page needs below its fragments, by file name."""
-    plotly = base64.b64encode(plotly_js()).decode()  # unpacked on the page
+    plotly = base64.b64encode(plotly_js()).decode()  # unzipped on the page
     style = (STATIC / "explorer.css").read_text("utf-8")
     return {
         "plotly.js": f'// plotly.js (MIT licence), gzip, base64\nvar zippedPlotly = "{plotly}";\n',
@@ -64,24 +64,24 @@ def page_scripts() -> dict[str, str]:
 
 @functools.cache
 def plotly_js() -> bytes:
-    """plotly.js, compressed: a third of its size on the way to a browser far from the kernel."""
-    from plotly.offline import get_plotlyjs  # noqa: PLC0415 - a second's work, for the first page alone
+    """plotly.js, compressed to a third of its size, for a browser far from the kernel."""
+    from plotly.offline import get_plotlyjs  # noqa: PLC0415 - takes a second, for the first page only
 
     return gzip.compress(get_plotlyjs().encode(), 6, mtime=0)
 
 
 def fragment(explorer: Any, precompute: Sequence[str], each: Callable | None = None) -> str:
-    """HTML for a page with the `page_scripts` below it. There, only what is in `precompute` can be moved.
+    """HTML for a page with the `page_scripts` below it. There, only the controls in `precompute` work.
 
-    That takes a scene for every combination of these controls' values. If it is slow a progress bar tells; or
-    `each` is called after every scene. The main control moves anyway.
+    This needs a scene for every combination of their values. If it is slow, a progress bar appears; or `each`
+    is called after every scene. The main control always works.
     """
     here, scenes, pack = explorer.values(), [], Pack()
     options = [dict.fromkeys([*explorer.controls[name].values, here[name]]) for name in precompute]
     every = list(itertools.product(*options))
     for chosen in tqdm(every, desc=explorer.title, unit="scene", delay=2, leave=False, disable=bool(each)):
         state = explorer.drawn(here | dict(zip(precompute, chosen, strict=True)))[1]
-        if "_scene" in state:  # it is missing after an error
+        if "_scene" in state:  # missing after an error
             state["_scene"] = pack.add(state["_scene"])
         scenes.append(state)
         if each:
@@ -93,7 +93,7 @@ def fragment(explorer: Any, precompute: Sequence[str], each: Callable | None = N
 
 
 def page(explorer: Any, precompute: Sequence[str]) -> str:
-    """The whole of a page that holds one explorer."""
+    """A whole page with one explorer."""
     scripts = "\n".join(f"<script>{script}</script>" for script in page_scripts().values())
     found = fragment(explorer, precompute)
     return PAGE.format(title=html.escape(explorer.title), explorer=found, scripts=scripts)

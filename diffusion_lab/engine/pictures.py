@@ -1,7 +1,7 @@
 """Pictures of explorers, taken in a headless Chromium, for handouts and for pages where nothing runs.
 
-A picture shows the live explorer: its controls, figure, numbers and sentence. Left out is what only a reader
-at a keyboard has a use for: the code, and the notes beside the controls.
+A picture shows the live explorer: its controls, figure, numbers and sentence. It leaves out the code and the
+notes beside the controls, which only help a reader at a keyboard.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from ..checks import check_int
 from .page import page_scripts
 
-# By name where it is on the PATH; by address on macOS and Windows, where it is not. Edge is a Chromium, too.
+# By name if it is on the PATH; by location on macOS and Windows, where it is not. Edge is a Chromium, too.
 BROWSERS = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"),
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -48,7 +48,7 @@ MOST_FRAMES = 40
 
 
 def chromium() -> str:
-    """The path of an installed Chromium, Chrome or Edge. If there is none: a RuntimeError."""
+    """The path of an installed Chromium, Chrome or Edge; a RuntimeError if there is none."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         raise RuntimeError(f"no browser found to take pictures with; install one of {', '.join(BROWSERS)}")
@@ -58,9 +58,9 @@ def chromium() -> str:
 def stills(
     fragments: Sequence[str], dark: bool = False, scale: float = 1.5, width: int = 900, caption: str = ""
 ) -> list[Image.Image]:
-    """A picture of each explorer, given as `Explorer.to_fragment` writes it; all from one browser.
+    """A picture of each explorer, given as written by `Explorer.to_fragment`; all from one browser.
 
-    `caption` stands beside the title.
+    `caption` is written beside the title.
     """
 
     def job(open_page: Callable) -> list[Image.Image]:
@@ -93,8 +93,8 @@ def film(fragment: str, dark: bool = False, scale: float = 1.0, width: int = 900
 
 
 def shoot(root: Any) -> Image.Image:
-    """What is to be seen of the explorer whose element is `root`."""
-    root.evaluate(IMAGES)  # drawn by plotly, but perhaps not loaded yet
+    """A screenshot of the explorer whose element is `root`."""
+    root.evaluate(IMAGES)  # plotly has drawn them, but they may not be loaded yet
     return Image.open(io.BytesIO(root.screenshot(animations="disabled"))).convert("RGB")
 
 
@@ -104,7 +104,7 @@ def _in_chromium(job: Callable, dark: bool, scale: float, width: int) -> list[Im
     if not 0 < scale <= 10:
         raise ValueError(f"scale must be a number above 0 and at most 10; got {scale!r}")
     try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - for those who take pictures
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - needed only for pictures
     except ImportError:
         raise ImportError("pictures are taken through playwright: python -m pip install playwright") from None
     path = chromium()
@@ -129,22 +129,22 @@ def _in_chromium(job: Callable, dark: bool, scale: float, width: int) -> list[Im
 
             return job(open_page)
 
-    # In a thread of its own: playwright refuses one with a running event loop, which every notebook's has.
+    # In a separate thread: playwright refuses a thread with a running event loop, as in every notebook.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()
 
 
 # ---------------------------------------------------------------------------------------------- files
 def png(picture: Image.Image) -> bytes:
-    """`picture` as a PNG of the 256 colours that suit it best: hardly a difference, a third of the size."""
+    """`picture` as a PNG with its 256 best colours: hardly different, and a third of the size."""
     file = io.BytesIO()
     picture.quantize(256, kmeans=10, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
 def gif(pictures: Sequence[Image.Image]) -> bytes:
-    """`pictures` as a GIF that takes about eight seconds, holds the last one for two, and begins again."""
-    # One size for all, though some sentences are longer; and one palette, or the colours would flicker
+    """`pictures` as a GIF of about eight seconds, which holds the last one for two and starts again."""
+    # One size for all, as some sentences are longer; and one palette, since colours would flicker otherwise
     width, height = np.max([picture.size for picture in pictures], axis=0).tolist()
     reel = Image.new("RGB", (width, height * len(pictures)), pictures[0].getpixel((0, 0)))
     for i, picture in enumerate(pictures):

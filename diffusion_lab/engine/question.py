@@ -1,7 +1,7 @@
-"""A question to commit to an answer of: what is asked, what may be answered, why a wrong answer is wrong.
+"""A question with an answer to commit to: the question, its possible answers, and why wrong ones are wrong.
 
-Words are Markdown with equations between dollars. They become HTML with MathML here, in Python, so that a
-page needs nothing to set them, and an equation that cannot be set is found when the question is read.
+Words are Markdown with equations between dollars. Python turns them into HTML with MathML here. So a page
+needs nothing to set them, and an equation that cannot be set is found when the question is read.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from .controls import LOCK
 from .scene import text
 
-Answer = str | float | None  # an option's letter, or a number; None until there is one
+Answer = str | float | None  # an option's letter, or a number; None before it is given
 CLOSED = "What you should have seen — opens when you have committed to a prediction above"
-SLACK = 1 + 1e-9  # 1.1 is within 0.1 of 1, whatever binary fractions say; as in quiz.js
+SLACK = 1 + 1e-9  # so that 1.1 is within 0.1 of 1 in spite of rounding; as in quiz.js
 
 
 @dataclass(frozen=True)
 class Case:
-    """An answer that the question knows.
+    """An answer that the question recognises.
 
     :ivar at: the letter of an option, or a number.
-    :ivar words: how it reads: the option, or the number with its unit.
+    :ivar words: its text: the option, or the number with its unit.
     :ivar why: why it is right or wrong; may be empty for a right number.
-    :ivar right: whether it is right. One case of a question is.
-    :ivar within: how far from the number counts as this case.
+    :ivar right: whether it is right; exactly one case of a question is.
+    :ivar within: the distance from the number that still counts as this case.
     """
 
     at: str | float
@@ -47,19 +47,19 @@ class Case:
 
 
 class Question(traitlets.HasTraits):
-    """One entry of a quiz, and its answer once that is given: all that show the question share it.
+    """One entry of a quiz, and its answer once it is given; all cells with the question share it.
 
     :param name: topic and entry, "forward.peaks".
     :param entry: the entry as TOML has it: see `diffusion_lab.quiz`.
-    :param where: the file that it stands in, for messages.
-    :raises ValueError: names file and entry, and what was expected.
+    :param where: its file, for messages.
+    :raises ValueError: with the file, the entry, and what was expected.
     """
 
     answer = traitlets.Any(None)
 
     def __init__(self, name: str, entry: dict[str, Any], where: str = "") -> None:
         super().__init__()
-        self.key = f"{name} {uuid4().hex}"  # on a page: of this object, and of no other kernel's
+        self.key = f"{name} {uuid4().hex}"  # unique, also across kernels
         self.name, self.where = name, f"{where or 'a quiz'}, [{name.rpartition('.')[2]}]"
         if not isinstance(entry, dict):
             self.reject("a table with a question", entry)
@@ -69,7 +69,7 @@ class Question(traitlets.HasTraits):
         self.question, self.seen = self.words(entry, "question"), self.words(entry, "seen")
         self.unit = self.words(entry, "unit", optional=True)
         self.cases = tuple(self.numbers(entry) if self.typed else self.options(entry["options"]))
-        self.pages = {part: self.page(part) for part in ("predict", "seen")}  # so all equations can be set
+        self.pages = {part: self.page(part) for part in ("predict", "seen")}  # sets all equations
 
     # -- reading
     def reject(self, expected: str, found: Any) -> NoReturn:
@@ -102,7 +102,7 @@ class Question(traitlets.HasTraits):
         return found
 
     def options(self, found: Any) -> Iterator[Case]:
-        """The options to choose among, in their order."""
+        """The options to choose from, in order."""
         tables = self.tables(found, "options")
         if not 2 <= len(tables) <= len(ascii_lowercase):
             self.reject("two options or more", len(tables))
@@ -142,13 +142,13 @@ class Question(traitlets.HasTraits):
             self.answer = answer
 
     def judged(self, answer: Answer) -> Case | None:
-        """The case that an answer is: the right number first, then the nearest wrong one; None for others."""
+        """The case of an answer: the right number first, then the nearest wrong one; None for others."""
         if answer is None or isinstance(answer, str):
             return next((case for case in self.cases if case.at == answer), None)
         return next((case for case in self.near_ones(answer)), None)
 
     def near_ones(self, answer: float) -> list[Case]:
-        """The cases of numbers that `answer` may be, the best first."""
+        """The cases that the number `answer` matches, the best first."""
         found = [case for case in self.cases if near(case, answer)]
         return sorted(found, key=lambda case: (not case.right, abs(float(case.at) - answer)))
 
@@ -160,19 +160,19 @@ class Question(traitlets.HasTraits):
 
     # -- in words
     def said(self, answer: Answer) -> str:
-        """An answer as it reads: "b) They melt", "0.4 nats"."""
+        """An answer as text: "b) They melt", "0.4 nats"."""
         if isinstance(answer, str):
             return f"{answer}) {next(case.words for case in self.cases if case.at == answer)}"
         return f"{answer:.12g} {self.unit}".strip()
 
     def listed(self, case: Case) -> str:
-        """A case among others: an option with its letter, a right number with what counts as right."""
+        """A case in a list: an option with its letter, a right number with its tolerance."""
         if not self.typed:
             return f"{case.at}) {case.words}"
         return f"{case.words} (± {text(case.within)})" if case.right else case.words
 
     def asked(self) -> str:
-        """The question in words, with its options and the answer, if there is one."""
+        """The question as text, with its options, and the answer if there is one."""
         lines = [self.question, *(self.listed(case) for case in self.cases if not self.typed)]
         if self.answer is not None:
             return "\n".join([*lines, f"Your prediction: {self.said(self.answer)}"])
@@ -182,7 +182,7 @@ class Question(traitlets.HasTraits):
         return "\n".join([*lines, none])
 
     def told(self) -> str:
-        """What was to be seen, in words: verdict and other cases; before the answer, that it is closed."""
+        """What the student should have seen, as text: verdict and other cases; before the answer, CLOSED."""
         if self.answer is None:
             return CLOSED
         chosen = self.judged(self.answer)
@@ -198,7 +198,7 @@ class Question(traitlets.HasTraits):
 
     # -- as HTML
     def html(self, words: str, inline: bool = False) -> str:
-        """Markdown with equations as HTML; `inline` without paragraphs, for a legend or a label."""
+        """Markdown with equations as HTML; with `inline`, no paragraphs, for a legend or a label."""
         try:
             if inline:
                 return "<br>".join(markdown().renderInline(part) for part in words.split("\n\n"))
@@ -207,7 +207,7 @@ class Question(traitlets.HasTraits):
             self.reject("equations that math-core can set", f"{error} in {words}")
 
     def rows(self, chosen: Case | None) -> str:
-        """Why the chosen case is right or wrong, and what is to be said of the others."""
+        """Why the chosen case is right or wrong, and the same for the others."""
         rows = [
             f"<dt><b>{verdict(case)}:</b> {self.html(self.listed(case), inline=True)}</dt>"
             + (f"<dd>{self.html(case.why)}</dd>" if case.why else "")
@@ -217,7 +217,7 @@ class Question(traitlets.HasTraits):
         return why + (f"<dl>{''.join(rows)}</dl>" if rows else "")
 
     def page(self, part: str) -> dict[str, Any]:
-        """What the browser must know for a part of the quiz (quiz.js): "predict" gives nothing away."""
+        """The data for a part of the quiz in the browser (quiz.js); "predict" does not reveal the answer."""
         options = None if self.typed else [self.html(case.words, inline=True) for case in self.cases]
         shared = dict(options=options, unit=self.unit)
         if part == "predict":
@@ -229,7 +229,7 @@ class Question(traitlets.HasTraits):
 
 
 def finite(value: Any) -> bool:
-    """Whether `value` is a number, and neither infinite nor a truth value."""
+    """Whether `value` is a finite number (not True or False)."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -239,13 +239,13 @@ def near(case: Case, number: float) -> bool:
 
 
 def verdict(case: Case | None) -> str:
-    """The two words that a student looks for first."""
+    """The verdict in words."""
     return "Right" if case and case.right else "Not right"
 
 
 @functools.cache
 def markdown(notebook: bool = False) -> MarkdownIt:
-    """CommonMark with equations as MathML, without HTML; for a notebook's cells with HTML and tables."""
+    """CommonMark with equations as MathML; HTML and tables are allowed only for a notebook's cells."""
     maths = LatexToMathML(fancy_error=False)
     found = MarkdownIt("commonmark", {"html": notebook})
     if notebook:

@@ -1,6 +1,6 @@
 """The two cells of a quiz: `Prediction`, to commit to an answer, and `Seen`, which opens after that.
 
-They find each other on the page, without a kernel too (quiz.js); and in Python through their `Question`.
+They find each other on the page, also without a kernel (quiz.js), and in Python through their `Question`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FRAGMENT = """<div class="diffusion-lab-quiz">
 
 
 def quiz_esm() -> str:
-    """The browser's half, as anywidget wants it: one module with `render`."""
+    """The browser's half for anywidget: one module with `render`."""
     return bundle("util.js", "quiz.js") + "export default { render: renderQuiz };\n"
 
 
@@ -37,13 +37,13 @@ def quiz_scripts() -> dict[str, str]:
 
 
 class Part(anywidget.AnyWidget):
-    """A cell of a quiz; its answer is its question's."""
+    """A cell of a quiz; it shares the answer of its question."""
 
     part = ""
     _esm = quiz_esm()
     _css = STATIC / "quiz.css"
     _part = traitlets.Unicode().tag(sync=True)
-    _key = traitlets.Unicode().tag(sync=True)  # parts with the same one share the answer on the page
+    _key = traitlets.Unicode().tag(sync=True)  # parts with the same key share the answer on the page
     _content = traitlets.Dict().tag(sync=True)
     _answer = traitlets.Any(None).tag(sync=True)
 
@@ -58,25 +58,25 @@ class Part(anywidget.AnyWidget):
         self._answer = self.question.answer
 
     def _commit(self, _change: Any) -> None:
-        """What the browser says: it has one answer, unless two pages show one kernel."""
+        """Takes the browser's answer. There is only one, unless two pages show one kernel."""
         with LOCK:
             if self.question.answer is None and self._answer is not None:
                 self.question.commit(self._answer)
             self._follow(None)
 
     def open(self) -> None:
-        """Tell the browser; without a comm's own news of a cell's end, as `Explorer.open` says."""
+        """Tell the browser; without the comm's message about the end of a cell, as in `Explorer.open`."""
         super().open()
         self.comm.handle_msg = self._handle_msg
 
     @property
     def answer(self) -> Answer:
-        """The letter or number that was committed to, or None."""
+        """The letter or number of the committed answer, or None."""
         return self.question.answer
 
     @property
     def right(self) -> bool | None:
-        """Whether that is right, or None."""
+        """Whether the answer is right; None before it is given."""
         return self.question.right
 
     def describe(self) -> str:
@@ -101,7 +101,7 @@ class Prediction(Part):
 
 
 class Seen(Part):
-    """Closed until its question has an answer; then the verdict, and what was to be seen."""
+    """Closed until its question has an answer; then the verdict, and what the student should have seen."""
 
     part = "seen"
 
@@ -115,7 +115,7 @@ def words(question: Question, part: str) -> str:
 
 
 def fragment(question: Question, part: str) -> str:
-    """HTML of one part for a page with the `quiz_scripts` below it; without scripts, nothing is hidden."""
+    """HTML of one part for a page with the `quiz_scripts` below it; without scripts nothing is hidden."""
     content = question.pages[part]
     state = to_json(dict(_part=part, _key=question.name, _content=content, _answer=None))
     if part == "predict":

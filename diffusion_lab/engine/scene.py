@@ -1,4 +1,4 @@
-"""What an explorer shows for one setting of its controls: a figure, and a frame for each slider position."""
+"""What an explorer shows for one setting of its controls: a figure, and one frame per slider position."""
 
 from __future__ import annotations
 
@@ -16,33 +16,32 @@ from ..drawing import PALETTE
 
 @dataclass(frozen=True)
 class Frame:
-    """What is shown at one position of the main slider. Arrays may be NumPy's or torch's.
+    """What is shown at one position of the main slider. Arrays may be NumPy arrays or torch tensors.
 
-    In `numbers`, `sentence` and `warning`, and in the words of a figure, x_t, L_(t−1) and e^(−λ) are set with
-    real sub- and superscripts; the text form keeps them as they are.
+    In `numbers`, `sentence` and `warning`, and in the words of a figure, x_t, L_(t−1) and e^(−λ) get real
+    sub- and superscripts; the text form keeps them as they are.
     """
 
-    at: float = 0  # the main control's value here
-    changes: dict = field(default_factory=dict)  # trace's name, or "layout" -> what is new in it
+    at: float = 0  # value of the main control
+    changes: dict = field(default_factory=dict)  # trace's name, or "layout" -> its changes
     numbers: dict = field(default_factory=dict)  # name -> value, shown to the scene's `digits`
     sentence: str = ""  # what to see here
     warning: str = ""
-    code: str = ""  # the lines that give the present state: `listing`
-    alt: str = ""  # the figure in words, for those who cannot see it; the title if empty
+    code: str = ""  # the lines that compute what is shown: `listing`
+    alt: str = ""  # the figure in words, for readers who cannot see it; the title if empty
 
 
 @dataclass(frozen=True)
 class Scene:
     """A figure and its frames.
 
-    Raises a ValueError if there is no frame, if two stand at one place, or if one changes a trace that is not
-    there.
+    Raises a ValueError if there is no frame, if two are at one place, or if one changes an unknown trace.
     """
 
     traces: dict[str, dict]  # name -> plotly trace, in the order of drawing
     layout: dict
     frames: Sequence[Frame] = (Frame(),)
-    digits: int = 4  # significant ones, of every number
+    digits: int = 4  # significant digits of every number
 
     def __post_init__(self) -> None:
         places = self.positions
@@ -56,7 +55,7 @@ class Scene:
 
     @property
     def positions(self) -> list[float]:
-        """Where the frames stand."""
+        """The positions of the frames."""
         return [frame.at.item() if hasattr(frame.at, "item") else frame.at for frame in self.frames]
 
     def nearest(self, value: float) -> int:
@@ -69,15 +68,15 @@ class Scene:
         return {name: text(value, self.digits) for name, value in self.frames[k].numbers.items()}
 
     def to_json(self) -> str:
-        """The scene on its way to the browser."""
+        """The scene as JSON, for the browser."""
         layout = {"colorway": list(PALETTE.values()), **plain(self.layout)}
-        layout.pop("template", None)  # the browser brings one that follows the page's theme
+        layout.pop("template", None)  # the browser adds one that follows the page's theme
         frames = [vars(frame) | {"numbers": self.numbers(k)} for k, frame in enumerate(self.frames)]
         return json.dumps(packed({"traces": self.traces, "layout": layout, "frames": frames}))
 
 
 def text(value: Any, digits: int = 4) -> str:
-    """The one way a number is written: on the page, in `describe()` and in a notebook's stored output."""
+    """A number as it is written everywhere: on the page, in `describe()`, in a notebook's stored output."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, tuple):  # of Points
         first = ", ".join(f"({text(x, digits)}, {text(y, digits)})" for x, y in value[:3])
@@ -86,7 +85,7 @@ def text(value: Any, digits: int = 4) -> str:
 
 
 def plain(figure: Any) -> Any:
-    """A plotly object as the dictionary that it stands for; a dictionary as it is."""
+    """A plotly object as a dictionary; a dictionary as it is."""
     return figure.to_plotly_json() if hasattr(figure, "to_plotly_json") else figure
 
 

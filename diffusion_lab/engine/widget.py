@@ -1,4 +1,4 @@
-"""Explorer: the widget that brings controls and scenes to a page."""
+"""Explorer: the widget that shows controls and scenes on a page."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from .controls import LOCK, Control
 from .page import MODULES, STATIC, bundle
 from .scene import Frame, Scene, text
 
-# The MIME type under which a notebook stores which explorer this is and where its controls stand: enough to
-# draw it again (`python -m diffusion_lab export`, and the pictures that `make notebooks` takes).
+# The MIME type under which a notebook stores which explorer this is, and the values of its controls: enough
+# to draw it again (`python -m diffusion_lab export`, and the pictures that `make notebooks` takes).
 STATE = "application/vnd.diffusion-lab.explorer+json"
 
 
 def esm() -> str:
-    """The browser's half, as anywidget wants it: one module with `render`."""
+    """The browser's half for anywidget: one module with `render`."""
     return bundle(*MODULES) + "export default { render };\n"
 
 
 class Explorer(anywidget.AnyWidget):
     """Subclass it: declare controls, at most one of them `main=True`, and write `scene` (see the package).
 
-    The constructor takes control values: `MyExplorer(T=50, t=10)`. The main control always stands on one of
-    the scene's positions: it moves to the nearest when set elsewhere, or when the scene changes under it.
+    The constructor takes control values: `MyExplorer(T=50, t=10)`. The main control is always at one of the
+    scene's positions: it moves to the nearest one when it is set elsewhere, or when the scene changes.
     """
 
     title = ""
-    portable: Sequence[str] = ()  # what stays alive on a page without a kernel, beside the main control
+    portable: Sequence[str] = ()  # controls that work on a page without a kernel, besides the main one
     scene: Callable[
         ..., Scene
-    ]  # of all controls' values but the main one's; pure: no pyplot, no global generator
+    ]  # of the values of all controls but the main one; pure: no pyplot, no global generator
     controls: dict[str, Control]  # name -> control, in the order of declaration
     main: str | None  # the name of the main control
-    shown: Scene  # the scene on the page; after an error the one before it
+    shown: Scene  # the scene on the page; after an error, the last one before it
     failure: BaseException | None = (
         None  # an exception of `scene`, on its way to the assignment that caused it
     )
@@ -52,7 +52,7 @@ class Explorer(anywidget.AnyWidget):
     _spec = traitlets.Dict().tag(sync=True)
     _scene = traitlets.Unicode().tag(sync=True)
     _error = traitlets.Unicode().tag(sync=True)
-    _answered = traitlets.Dict(None, allow_none=True).tag(sync=True)  # the values this is for
+    _answered = traitlets.Dict(None, allow_none=True).tag(sync=True)  # the values that the scene is for
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -69,17 +69,17 @@ class Explorer(anywidget.AnyWidget):
             raise self.failure
         self.observe(self._refresh, names=list(self.controls))
         self.on_msg(self._send_plotly)
-        if os.environ.get("ANYWIDGET_HMR") == "1":  # for who writes on static/: the style follows by itself
+        if os.environ.get("ANYWIDGET_HMR") == "1":  # for work on static/: changes show at once
             threading.Thread(target=self._follow_modules, daemon=True).start()
 
     def _follow_modules(self) -> None:
-        for _ in import_module("watchfiles").watch(STATIC):  # of no use to anyone else
+        for _ in import_module("watchfiles").watch(STATIC):  # only needed here
             self._esm = esm()
 
     # -- from the controls to the page
     @property
     def spec(self) -> dict:
-        """What the browser must know before the first scene."""
+        """The data that the browser needs before the first scene."""
         return {"title": self.title, "controls": [control.spec() for control in self.controls.values()]}
 
     def values(self) -> dict:
@@ -87,15 +87,15 @@ class Explorer(anywidget.AnyWidget):
         return {name: getattr(self, name) for name in self.controls if name != self.main}
 
     def drawn(self, values: dict) -> tuple[Scene | BaseException, dict]:
-        """The scene for `values`, or the exception it ended in, and what the page needs to know of it."""
+        """The scene for `values`, or the exception that it raised, and the state for the page."""
         try:
             scene = self.scene(**values)
             return scene, {"_scene": scene.to_json(), "_error": "", "_answered": values}
         except (Exception, KeyboardInterrupt) as error:
             return error, {"_error": f"{type(error).__name__}: {error}", "_answered": values}
 
-    def _refresh(self, change: Any = None) -> None:  # noqa: ARG002 - what traitlets tells
-        """Bring the scene up to the controls and the main control onto a position. The last change wins."""
+    def _refresh(self, change: Any = None) -> None:  # noqa: ARG002 - passed by traitlets
+        """Update the scene to the controls, and move the main control to a position. The last change wins."""
         with LOCK:
             values = self.values()
             if values != self._answered:
@@ -111,20 +111,20 @@ class Explorer(anywidget.AnyWidget):
                 self.set_trait(self.main, self.shown.positions[self.frame_index])
 
     def open(self) -> None:
-        """Tell the browser of this explorer."""
+        """Tell the browser about this explorer."""
         super().open()
-        # By itself a comm announces the end of a cell after every message, and matplotlib then shows and
-        # closes all figures, also those of a cell that is still drawing. Explorers do not use pyplot.
+        # By default a comm announces the end of a cell after every message. Then matplotlib shows and closes
+        # all figures, also those of a cell that is still drawing. Explorers do not use pyplot.
         self.comm.handle_msg = self._handle_msg
 
     def set_state(self, sync_data: dict) -> None:
-        """What the browser sends. Nobody waits for it here, so whatever goes wrong is shown on the page."""
+        """Takes what the browser sends. No caller waits for it, so any error is shown on the page."""
         with LOCK:
             try:
                 super().set_state(sync_data)
             except Exception as error:
                 self._error = f"{type(error).__name__}: {error}"
-                self.set_trait("_answered", None)  # so that the next value is answered, whatever it is
+                self.set_trait("_answered", None)  # so that the next value is always answered
                 self.send_state([name for name in sync_data if name in self.controls])
 
     def _send_plotly(self, _widget: Any, content: Any, _buffers: Any) -> None:
@@ -144,7 +144,7 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def numbers(self) -> dict[str, str]:
-        """The numbers on the screen, as they are written there."""
+        """The numbers on the screen, as written there."""
         return self.shown.numbers(self.frame_index)
 
     def describe(self) -> str:
@@ -153,7 +153,7 @@ class Explorer(anywidget.AnyWidget):
         numbers = [f"{name} = {number}" for name, number in self.numbers.items()]
         lines = [self.title, "; ".join(controls), "; ".join(numbers), self.frame.sentence]
         lines += [f"Warning: {self.frame.warning}"] if self.frame.warning else []
-        lines += [f"{self._error} (the numbers are from before)"] if self._error else []
+        lines += [f"{self._error} (the numbers are from before this error)"] if self._error else []
         return "\n".join(filter(None, lines))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
@@ -166,7 +166,7 @@ class Explorer(anywidget.AnyWidget):
     def stored(state: dict, known: ModuleType) -> Explorer | None:
         """The explorer that a notebook stored as `state` (under STATE), drawn again.
 
-        None if the module `known` has no such class, or if that does not take these values (any more).
+        None if the module `known` has no such class, or if the class does not take these values (any more).
         """
         name, values = state["explorer"], state["values"]
         cls = getattr(known, name) if name in known.__all__ else None
@@ -179,11 +179,11 @@ class Explorer(anywidget.AnyWidget):
 
     # -- without a kernel
     def to_fragment(self, precompute: Sequence[str] | None = None, each: Callable | None = None) -> str:
-        """HTML for a page with the `page_scripts` below it: `page.fragment`. None stands for `portable`."""
+        """HTML for a page with the `page_scripts` below it: `page.fragment`. None means `portable`."""
         return page.fragment(self, self.portable if precompute is None else precompute, each)
 
     def to_html(self, path: str | os.PathLike, precompute: Sequence[str] | None = None) -> Path:
-        """Write a page that needs neither kernel nor network, say for slides; see `to_fragment`."""
+        """Write a page that needs no kernel and no network, for example for slides; see `to_fragment`."""
         path = Path(path)
         path.write_text(page.page(self, self.portable if precompute is None else precompute), "utf-8")
         return path
@@ -191,7 +191,7 @@ class Explorer(anywidget.AnyWidget):
     def to_png(
         self, path: str | os.PathLike, dark: bool = False, scale: float = 1.5, width: int = 900
     ) -> Path:
-        """Write a picture, taken in an installed Chromium or Chrome: `width` pixels, `scale` dots to each."""
+        """Write a picture, taken in an installed Chromium or Chrome: `width` pixels of `scale` dots each."""
         (picture,) = pictures.stills([self.to_fragment(())], dark, scale, width)
         path = Path(path)
         picture.save(path, "PNG", optimize=True)

@@ -1,1 +1,1 @@
-"""What explorers and notebooks measure and show, in torch alone: nothing in here knows a widget."""
+"""What explorers and notebooks measure and show, in plain torch: nothing in here uses a widget."""

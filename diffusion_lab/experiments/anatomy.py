@@ -1,4 +1,4 @@
-"""What a network is made of, read off from one forward pass: its parts, their shapes, and what goes where."""
+"""The parts of a network, found in one forward pass: their shapes, and their connections."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,20 +11,20 @@ from ..drawing import GREY, PALETTE
 from ..unet import TinyUNet
 
 Shape = tuple[int, ...]
-KINDS = {"ResBlock": "blue", "Attention": "vermillion", "Condition": "green"}  # all others are grey
+KINDS = {"ResBlock": "blue", "Attention": "vermillion", "Condition": "green"}  # all other kinds are grey
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a network, as it was seen at work.
+    """One part of a network, as seen in a forward pass.
 
-    :ivar name: what the network calls it, such as "down.0"
+    :ivar name: its name in the network, such as "down.0"
     :ivar kind: its class
-    :ivar sees: shape of what goes in, without the batch: channels, height, width
-    :ivar gives: shape of what comes out
-    :ivar told: whether it is given the condition, too
-    :ivar weights: how many numbers it has to learn
-    :ivar skip_to: name of the later part that gets this one's output beside what comes from its neighbour
+    :ivar sees: shape of its input without the batch: channels, height, width
+    :ivar gives: shape of its output
+    :ivar told: whether it also gets the condition
+    :ivar weights: number of its weights
+    :ivar skip_to: name of the later part that gets this output too, besides its neighbour's
     """
 
     name: str
@@ -38,13 +38,13 @@ class Part:
 
 @torch.no_grad()
 def anatomy(net: TinyUNet, size: int | None = None) -> list[Part]:
-    """The parts of `net` in the order in which they work, for images of `size` pixels a side.
+    """The parts of `net` in the order in which they work, for images with sides of `size` pixels.
 
-    Nothing is known beforehand of how they are wired: hooks watch one forward pass. A skip is found where the
+    The code does not know how they are connected: hooks watch one forward pass. It finds a skip where the
     last channels of an input *are* an earlier output.
 
-    :param size: unless given, the net's own image_size
-    :raises ValueError: if neither says a size
+    :param size: the net's own image_size unless given
+    :raises ValueError: if neither gives a size
     """
     size = size or net.image_size
     if size is None:
@@ -76,7 +76,7 @@ def anatomy(net: TinyUNet, size: int | None = None) -> list[Part]:
 
 
 def named_parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The children of a network, those of a list one by one."""
+    """The children of a network; each entry of a list is one."""
     found: list[tuple[str, nn.Module]] = []
     for name, child in net.named_children():
         several = isinstance(child, nn.ModuleList)
@@ -85,13 +85,13 @@ def named_parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def found_at_end(out: Tensor, x: Tensor) -> bool:
-    """Whether the last channels of x [B, C, H, W] are `out`, and there are others before them."""
+    """Whether the last channels of x [B, C, H, W] are `out`, with other channels before them."""
     fits = out.ndim == x.ndim == 4 and out.shape[2:] == x.shape[2:] and out.shape[1] < x.shape[1]
     return fits and torch.equal(x[:, -out.shape[1] :], out)
 
 
 def draw(parts: list[Part], axes: Any) -> None:
-    """The parts as boxes on matplotlib's `axes`, from left to right as they work, lower for small images."""
+    """The parts as boxes on matplotlib's `axes`, from left to right in order, lower for smaller images."""
     images = [part for part in parts if len(part.gives) == 3]
     sides = sorted({part.sees[1] for part in images}, reverse=True)
     place = {part.name: (float(k), -1.6 * sides.index(part.sees[1])) for k, part in enumerate(images)}

@@ -1,7 +1,7 @@
 """The ELBO term by term, of any denoiser, schedule, T and variance (Ho et al. 2020, eq. 12).
 
-L_{t−1} = w_t E‖ε − ε̂‖² + const: what a denoiser gets wrong at a noise level, times what the schedule makes it
-pay there.
+L_{t−1} = w_t E‖ε − ε̂‖² + const: the error of the denoiser at a noise level, times the weight that the
+schedule gives it there.
 """
 
 import functools
@@ -16,7 +16,7 @@ from ..schedules import SCHEDULES, NoiseSchedule
 from .elbo_errors import errors, typical
 from .prior import NOT_NOISE, prior_bits
 
-# The usual linear β belong to T = 1000: with fewer steps they must grow, or the end is not noise
+# The usual linear β are for T = 1000: with fewer steps they must be larger, or x_T is not noise
 SCALED, UNSCALED = "linear, β · 1000/T", "linear, unscaled β"
 CHOICES = ["cosine", "sigmoid", SCALED, UNSCALED]
 STEPS = [25, 50, 100, 200, 500, 1000]
@@ -33,7 +33,7 @@ class Bound:
 
     @property
     def paid(self) -> np.ndarray:
-        """L_T + Σ_{s≥t} L_{s−1}: all that is paid once t is done."""
+        """L_T + Σ_{s≥t} L_{s−1}: the sum of all terms from T down to t."""
         return self.prior + self.terms[::-1].cumsum()[::-1]
 
     @property
@@ -43,7 +43,7 @@ class Bound:
 
     @staticmethod
     def share(table: np.ndarray, t: int) -> float:
-        """The part of the steps 2…t in the sum over all t ≥ 2."""
+        """The share of the steps 2…t in the sum over all t ≥ 2."""
         return table[2 : t + 1].sum().item() / table[2:].sum().item()
 
 
@@ -56,7 +56,7 @@ def schedule_of(name: str, T: int) -> NoiseSchedule:
 
 @functools.cache
 def bound(source: str, denoiser: str, variance: str, schedule: str, T: int) -> Bound:
-    """The terms of a denoiser of some data on some schedule: what it gets wrong, priced there."""
+    """The terms of a denoiser of some data on some schedule: its errors, weighted by the schedule."""
     table = schedule_of(schedule, T)
     prior = prior_bits(typical(source), table)  # L_T
     eps, last = errors(source, denoiser).at(table.log_snr.numpy())  # E‖ε − ε̂‖²/D, and L_0/D
@@ -71,13 +71,13 @@ def bound(source: str, denoiser: str, variance: str, schedule: str, T: int) -> B
 
 
 def warns(schedule: str, T: int, prior: float) -> str:
-    """A word where a schedule does not end in noise."""
+    """A warning where a schedule does not end in noise."""
     end = schedule_of(schedule, T).signal[-1].item()
-    said = f"The end is not noise (√ᾱ_T = {end:.2g}): L_T = {prior:.3g} bits/dim are paid for it."
+    said = f"x_T still holds data (√ᾱ_T = {end:.2g}). This costs L_T = {prior:.3g} bits/dim."
     return said if end > NOT_NOISE else ""
 
 
 def places(T: int) -> list[int]:
-    """Every t, or with many: the first twenty, and eighty more."""
+    """Every t; if there are many, the first twenty and eighty more."""
     few = range(1, T + 1) if T <= 100 else [*range(1, 20), *np.linspace(20, T, 81).round().astype(int)]
     return np.unique(few).tolist()

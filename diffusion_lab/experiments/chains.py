@@ -1,4 +1,4 @@
-"""The forward process taken in t small steps and in one jump, and how far both are from q(x_t|x_0)."""
+"""The forward process in t small steps and in one jump, and how far both are from q(x_t|x_0)."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from .stored import digits, hundred_steps
 
 
 def one_dimensional() -> GaussianMixture:
-    """Three Gaussians on a line, of different place, width and weight: those of notebook 03."""
+    """Three Gaussians on a line, of different place, width and weight, as in notebook 03."""
     means = torch.tensor([[-0.8], [0.1], [0.8]], dtype=torch.float64)
     return GaussianMixture(means, stds=[0.12, 0.12, 0.2], weights=[0.5, 0.2, 0.3])
 
@@ -22,7 +22,7 @@ DRAWS = {
     "1-D mixture": lambda generator: one_dimensional().sample(4000, generator),
     "2-D mixture": lambda generator: toy_mixture().sample(4000, generator),
     "2-D moons": lambda generator: moons(4000, generator).double(),
-    "digit": lambda _: digits("train")[0][[10]].double().expand(200, 1, 8, 8),  # 200 walks of one
+    "digit": lambda _: digits("train")[0][[10]].double().expand(200, 1, 8, 8),  # 200 walks from one digit
 }
 
 
@@ -40,11 +40,11 @@ def both_ways(
 
 
 def measured(table: NoiseSchedule, x0: Tensor, chain: Tensor, jump: Tensor) -> dict:
-    """What chain and jump `[T + 1, N, *D]` have become at each t, as tables [T + 1].
+    """Measurements on chain and jump `[T + 1, N, *D]` at each t, as tables [T + 1].
 
-    "signal": the share of x_0 in the chain's x_t, by least squares. "noise": the root mean square of its
-    x_t − √ᾱ_t x_0. "chain" and "jump": KL(N(m, s²) ‖ q(x_t|x_0)) in nats per coordinate, where m and s² are
-    the moments of all x_t − √ᾱ_t x_0; NaN at t = 0.
+    "signal": the share of x_0 in the chain's x_t, by least squares. "noise": the root mean square of x_t −
+    √ᾱ_t x_0 in the chain. "chain" and "jump": KL(N(m, s²) ‖ q(x_t|x_0)) in nats per coordinate, where m and
+    s² are the moments of all x_t − √ᾱ_t x_0; NaN at t = 0.
     """
     x0_at = x0.expand(table.T + 1, *x0.shape)
     mean = q_marginal(x0_at, torch.arange(table.T + 1), table).mean

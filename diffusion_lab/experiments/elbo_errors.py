@@ -1,12 +1,13 @@
-"""What a denoiser gets wrong at each noise level: measured once, it prices every schedule's ELBO.
+"""The error of a denoiser at each noise level: measured once, it gives the ELBO of every schedule.
 
-With signal² + sigma² = 1, what a denoiser sees at a log SNR is the same on each schedule, so its error
-E‖ε − ε̂‖² is a function of log SNR alone (Kingma et al. 2021, section 5.1). A schedule only chooses the places
-t = 1…T on that curve.
+With signal² + sigma² = 1, the input of a denoiser at a given log SNR is the same on each schedule. So its
+error E‖ε − ε̂‖² is a function of log SNR alone (Kingma et al. 2021, section 5.1). A schedule only chooses the
+places t = 1…T on that curve.
 
 Data: points of the 2-D mixture, in expectation, where "exact" is the exact denoiser; or 100 held-out digits
-with 17 grey levels, where "exact" is that of one Gaussian per class, fitted to the training images, and
-nobody is told the class. "learned" is the network: asked at 36 of its own steps, and interpolated between.
+with 17 grey levels, where "exact" is the denoiser of one Gaussian per class, fitted to the training images.
+No denoiser is given the class. "learned" is the network: measured at 36 of its own steps, interpolated
+between them.
 """
 
 import functools
@@ -25,19 +26,19 @@ from ..views import Denoiser
 from .stored import digits, shipped, trained
 
 SOURCES, DENOISERS = ("mixture", "digits"), ("exact", "learned")
-EXACT = dict(mixture="exact", digits="class Gaussians")  # what "exact" is, on some data
+EXACT = dict(mixture="exact", digits="class Gaussians")  # what "exact" means for each source
 
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """What a denoiser gets wrong, per coordinate, over log SNR [K], rising."""
+    """The errors of a denoiser, per coordinate, over log SNR [K], rising."""
 
     log_snr: np.ndarray
     eps: np.ndarray  # E‖ε − ε̂‖²/D
     last: np.ndarray  # L_0/D in nats, if this were the log SNR at t = 1
 
     def at(self, log_snr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both, at other log SNRs: interpolated, E‖ε − ε̂‖² by its logarithm, L_0 without overshooting."""
+        """Both at other log SNRs, interpolated: E‖ε − ε̂‖² in its logarithm, L_0 without overshooting."""
         log_snr = np.minimum(log_snr, self.log_snr[-1])  # it is infinite at t = 0
         eps = np.exp(CubicSpline(self.log_snr, np.log(self.eps))(log_snr))
         return eps, PchipInterpolator(self.log_snr, self.last)(log_snr)
@@ -45,7 +46,7 @@ class Errors:
 
 @functools.cache
 def errors(source: str, denoiser: str) -> Errors:
-    """What `measured` found, which takes seconds on digits and is always the same: it ships computed."""
+    """The shipped result of `measured`, which would take seconds on digits and is always the same."""
     found = shipped(f"errors.{source}.{denoiser}")
     return Errors(*(found[name].numpy() for name in ("log_snr", "eps", "last")))
 
@@ -72,7 +73,7 @@ def measure(source: str, denoiser: str, t: int) -> tuple[float, float, float]:
     else:
         x0 = images()
         noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(t))
-        noise = noise / noise.square().mean().sqrt()  # what ‖ε‖² would be by chance is no error of anyone
+        noise = noise / noise.square().mean().sqrt()  # so that chance in ‖ε‖² does not count as an error
         guess = denoise(q_sample(x0, t, schedule, noise), t).x0
         x0_error = (guess - x0).square().mean().item()
         last = -discretized_log_prob(x0, guess, sigma, 17).mean().item() / x0[0].numel()
@@ -82,8 +83,8 @@ def measure(source: str, denoiser: str, t: int) -> tuple[float, float, float]:
 def error_on_mixture(denoise: Denoiser, t: int, schedule: NoiseSchedule) -> float:
     """E‖x_0 − x̂_0(x_t)‖²/D on the toy mixture, by Gauss–Hermite quadrature over x_t.
 
-    Given component k and x_t, x_0 is Gaussian: the distance of its mean from x̂_0, squared, and its variance
-    add up.
+    Given component k and x_t, x_0 is Gaussian. The squared distance from its mean to x̂_0 and its variance add
+    up.
     """
     mixture, (z, weights) = truth("mixture"), nodes()
     noised, (signal, sigma) = mixture.noised(t, schedule), (schedule.signal[t], schedule.sigma[t])
@@ -97,7 +98,7 @@ def error_on_mixture(denoise: Denoiser, t: int, schedule: NoiseSchedule) -> floa
 
 @functools.cache
 def entropy() -> float:
-    """The toy mixture's, E[−log p(x_0)], in bits per dimension."""
+    """The entropy of the toy mixture, E[−log p(x_0)], in bits per dimension."""
     mixture, (z, weights) = truth("mixture"), nodes()
     x0 = mixture.means[:, None] + mixture.var.sqrt()[:, None] * z
     nats = -mixture.log_prob(x0.flatten(0, 1)).reshape(x0.shape[:2])

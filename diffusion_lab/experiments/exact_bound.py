@@ -1,6 +1,6 @@
-"""The bound without sampling noise, for mixtures in one dimension; and the variance that makes it smallest.
+"""The bound without sampling noise, for mixtures in one dimension, and the variance that makes it smallest.
 
-Gauss–Hermite quadrature gives expectations over data and noise as short weighted sums (appendix A1).
+Gauss–Hermite quadrature turns expectations over data and noise into short weighted sums (appendix A1).
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ from ..views import Denoiser
 def quadrature(mixture: GaussianMixture, n_data: int, n_noise: int) -> tuple[Tensor, Tensor, Tensor]:
     """x0 [N, 1], noise [N, 1] and weights [N]: E f(x_0, ε) = Σ weights · f, for a mixture in one dimension.
 
-    Each component gets `n_data` points, and each of those `n_noise` values of ε. With n points the rule is
-    exact for polynomials up to degree 2n − 1. Raises ValueError for data with more than one coordinate.
+    Each component gets `n_data` points, and each point `n_noise` values of ε. With n points the rule is exact
+    for polynomials up to degree 2n − 1. Raises ValueError for data with more than one coordinate.
     """
     if mixture.means.shape[1:] != (1,):
         raise ValueError(f"mixture must have one coordinate; got means {list(mixture.means.shape)}")
@@ -48,12 +48,12 @@ def variance_table(
 ) -> Tensor:
     """The variance of p_θ(x_{t−1}|x_t) that makes the bound smallest, one number for each t: a table [T + 1].
 
-    It is the posterior's variance plus the mean squared mistake of the mean::
+    It is the posterior's variance plus the mean squared error of the mean::
 
-        β̃_t + c² E(x_0 − x̂_0)²,   c the weight of x_0 in the mean of q(x_{t−1}|x_t, x_0)
+        β̃_t + c² E(x_0 − x̂_0)²,   where c is the weight of x_0 in the mean of q(x_{t−1}|x_t, x_0)
 
-    x0 `[B, *D]` are the examples to average over, with `weights` [B] or all alike. noise is the ε of every
-    x_t, drawn unless given. Entry 0 is 0; entry 1 is the best variance of a Gaussian decoder.
+    x0 `[B, *D]` are the examples to average over, with `weights` [B] (equal unless given). noise is the ε of
+    every x_t, drawn unless given. Entry 0 is 0; entry 1 is the best variance of a Gaussian decoder.
     """
     weights = x0.new_full((len(x0),), 1 / len(x0)) if weights is None else weights
     table = [0.0]
@@ -73,6 +73,6 @@ def mean_terms(
     noise: Tensor,
     weights: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """L_T, L_{t−1} [T + 1] and L_0 in nats, averaged over what `quadrature` gives."""
+    """L_T, L_{t−1} [T + 1] and L_0 in nats, averaged with the points and weights of `quadrature`."""
     terms = elbo(denoiser, x0, schedule, variance, noise=noise)
     return weights @ terms.prior, weights @ terms.diffusion, weights @ terms.reconstruction

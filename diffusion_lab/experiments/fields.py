@@ -1,4 +1,4 @@
-"""One prediction in four views over a plane and over t: the exact one, and that of a network that learned."""
+"""One prediction in four views over a plane and over t, by the exact denoiser and by a trained network."""
 
 import functools
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from .stored import rms, trained
 
 VIEWS = ("score", "eps", "v", "x0")
 LIMIT = 2.0  # the plane is [−LIMIT, LIMIT]²
-FIELD, ARROWS = 41, 15  # points along it: of the colours, and of the arrows
-EMPTY = 0.01  # a place counts as empty where the density is below this share of its highest value
+FIELD, ARROWS = 41, 15  # grid points along each axis, for the colours and for the arrows
+EMPTY = 0.01  # a place is empty if its density is below this share of the highest
 TIMES = np.unique((1000 * np.linspace(0.03, 1, 60) ** 2).round().astype(int)).tolist()
 
 
@@ -33,7 +33,7 @@ class Field(NamedTuple):
 
 
 def compared(t: int) -> tuple[Prediction, Prediction]:
-    """What the exact denoiser and the network predict of 1000 x_t ~ q_t, from the same x_0 and ε at any t."""
+    """Exact and learned predictions for 1000 x_t ~ q_t, made from the same x_0 and ε at every t."""
     model, mixture = trained("mixture"), toy_mixture()
     generator = torch.Generator().manual_seed(0)
     x_t = q_sample(mixture.sample(1000, generator), t, model.schedule, generator=generator)
@@ -43,7 +43,7 @@ def compared(t: int) -> tuple[Prediction, Prediction]:
 
 @functools.cache
 def everything() -> dict[int, tuple[Tensor, dict[str, Field]]]:
-    """t -> (density [FIELD, FIELD], 255 at its highest; view -> Field). A second's work, done once."""
+    """t -> (density [FIELD, FIELD], 255 at its highest; view -> Field). Done once, in a second."""
     model, mixture, found = trained("mixture"), toy_mixture(), {}
     denoisers = mixture.denoiser(model.schedule), model
     grids = [torch.from_numpy(grid(LIMIT, n)[1]).double() for n in (FIELD, ARROWS)]

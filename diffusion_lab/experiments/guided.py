@@ -1,9 +1,9 @@
-"""Guided samples, and what is measured on them: of three blobs, where all is exact, and of digits.
+"""Guided samples and measurements on them: of three blobs, where everything is exact, and of digits.
 
-Fidelity is the mean of p(c|x) over the samples: exact for blobs, for digits what a classifier says. Diversity
-of blobs: spread, the root of the trace of the covariance, over that of the class. Of digits: coverage, the
-share of the class's held-out digits with a sample at least as near as their 5th nearest training digit (Naeem
-et al. 2020).
+Fidelity is the mean of p(c|x) over the samples: exact for blobs, given by a classifier for digits. Diversity
+of blobs is the spread: the root of the covariance's trace, divided by the same of the class. Diversity of
+digits is the coverage: the share of the class's held-out digits with a sample at least as near as their 5th
+nearest training digit (Naeem et al. 2020).
 """
 
 import functools
@@ -23,9 +23,9 @@ MEANS = torch.tensor([[-0.5, 0.25], [0.5, 0.45], [0.2, -0.5]], dtype=torch.float
 BLOBS = GaussianMixture(MEANS, stds=[0.3, 0.2, 0.3], weights=[0.4, 0.25, 0.35])
 W = {"blob": tuple(k / 4 for k in range(21)), "digit": tuple(k / 2 for k in range(11))}
 COUNT = {"blob": 300, "digit": 20}  # samples at each w
-GREYS = 32  # between black or white and the middle
+GREYS = 32  # grey levels from the middle to black, and to white
 NUMBERS = ["fidelity", "fidelity error", "diversity", "diversity error", "outside"]  # of digits
-NEIGHBOUR = 5  # a digit is covered by a sample no further away than its 5th nearest training digit
+NEIGHBOUR = 5  # a sample covers a digit if it is no further away than its 5th nearest training digit
 
 
 def fidelity(chance: torch.Tensor) -> dict[str, float]:
@@ -33,7 +33,7 @@ def fidelity(chance: torch.Tensor) -> dict[str, float]:
     return {"fidelity": chance.mean().item(), "fidelity error": (chance.std() / len(chance) ** 0.5).item()}
 
 
-# ------------------------------------------------------------------------------------ blobs: all is exact
+# ------------------------------------------------------------------------------------ blobs: exact
 @functools.lru_cache(32)
 def guided_blobs(label: int, seed: int, w: tuple) -> torch.Tensor:
     """300 samples at each w, from the same noise, all in one batch: [W, 300, 2]."""
@@ -50,7 +50,7 @@ def spread_of(label: int, x: torch.Tensor) -> dict[str, float]:
     std = BLOBS.var[label, 0].sqrt()
     squares = (x - x.mean(0)).square().sum(1)
     spread = (squares.sum() / (len(x) - 1) / 2).sqrt()
-    error = squares.std() / len(x) ** 0.5 / (4 * spread)  # that of spread², through the root
+    error = squares.std() / len(x) ** 0.5 / (4 * spread)  # the error of spread², through the root
     row = fidelity(BLOBS.log_posterior(x)[:, label].exp())
     row |= {"diversity": (spread / std).item(), "diversity error": (error / std).item()}
     return row | {"moved": ((x.mean(0) - BLOBS.means[label]).norm() / std).item()}
@@ -64,7 +64,7 @@ def log_sharpened(label: int, x: torch.Tensor) -> torch.Tensor:
 
 @functools.cache
 def sharpened(label: int) -> list[dict[str, float]]:
-    """What `spread_of` would find of the density p(x) p(c|x)^w, at each w, by sums over a fine grid."""
+    """The numbers of `spread_of` for the density p(x) p(c|x)^w at each w, by sums over a fine grid."""
     ticks, std = torch.linspace(-3, 3, 121, dtype=torch.float64), BLOBS.var[label, 0].sqrt()
     x = torch.cartesian_prod(ticks, ticks)
     weight = log_sharpened(label, x).softmax(1)  # [W, grid]
@@ -92,7 +92,7 @@ def guided_digits(label: int, seed: int, w: tuple) -> torch.Tensor:
 def pictures_at(label: int, seed: int) -> tuple[np.ndarray, list[dict[str, float]]]:
     """The samples in GREYS at each w, [W, 20, 1, 8, 8], and their numbers.
 
-    They are those of `drawn`, which takes seconds: for the first seed it ships computed.
+    They are the result of `drawn`, which takes seconds; for the first seed it is shipped.
     """
     found = shipped(f"guidance.digit {label}") if seed == 0 else drawn(label, seed)
     rows = [dict(zip(NUMBERS, row, strict=True)) for row in found["numbers"].tolist()]
@@ -103,14 +103,14 @@ def drawn(label: int, seed: int) -> dict[str, torch.Tensor]:
     """The samples and their numbers as `pictures_at` reads them."""
     runs = guided_digits(label, seed, W["digit"])
     rows = [coverage_of(label, x) for x in runs]
-    # More greys nobody tells apart, and without them the page without a kernel is a good deal smaller
+    # More greys look the same, and fewer greys make the page without a kernel much smaller
     pictures = (GREYS * runs).round().clamp(-128, 127).char()
     numbers = torch.tensor([[row[name] for name in NUMBERS] for row in rows], dtype=torch.float64)
     return {"pictures": pictures, "numbers": numbers}
 
 
 def coverage_of(label: int, x: torch.Tensor) -> dict[str, float]:
-    """Fidelity and diversity of images [N, 1, 8, 8], with standard errors, and the pixels outside."""
+    """Fidelity and diversity of images [N, 1, 8, 8], with standard errors; the share of pixels outside."""
     held_out, near, _ = of_class(label)
     covered = (torch.cdist(held_out.flatten(1), x.flatten(1)).min(1).values <= near).double()
     row = fidelity(judge().probabilities(x)[:, label]) | {"diversity": covered.mean().item()}
@@ -120,7 +120,7 @@ def coverage_of(label: int, x: torch.Tensor) -> dict[str, float]:
 
 @functools.cache
 def real_digits(label: int) -> dict[str, float]:
-    """What real digits have: the held-out ones p(c|x), and of the training digits every 20 their coverage."""
+    """The numbers of real digits: p(c|x) of the held-out ones, the mean coverage of 20 training digits."""
     held_out, _, train = of_class(label)
     shares = [coverage_of(label, part)["diversity"] for part in train.split(COUNT["digit"])[:-1]]
     return fidelity(judge().probabilities(held_out)[:, label]) | {"diversity": np.mean(shares).item()}
@@ -128,7 +128,7 @@ def real_digits(label: int) -> dict[str, float]:
 
 @functools.cache
 def of_class(label: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The held-out digits of a class, how near each one's 5th training digit is, and the training digits."""
+    """The held-out digits of a class, the distance of each to its 5th training digit, the training digits."""
     train, test = (images[labels == label].double() for images, labels in map(digits, ("train", "test")))
     near = torch.cdist(test.flatten(1), train.flatten(1)).kthvalue(NEIGHBOUR, dim=1).values
     return test, near, train

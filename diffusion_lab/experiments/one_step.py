@@ -1,4 +1,4 @@
-"""One step of denoising, three guesses at a digit: a network's, a perfect memory's and a Gaussian's."""
+"""One denoising step, three guesses at a digit: by a network, by a perfect memory and by a Gaussian."""
 
 import functools
 
@@ -18,9 +18,9 @@ def guesses_at(
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """x_0 and x_t [times, 1, 8, 8], x_0 repeated; the three guesses at x_0, in the order of GUESSES.
 
-    "By heart" is the ideal denoiser for the training images: the average of them all, weighted by how likely
-    each is to lie behind x_t. `told`: all three know the class. If not, the network is asked for any digit,
-    the memory holds all of them, and there is one Gaussian per class.
+    "By heart" is the ideal denoiser for the training images: their average, in which each image is weighted
+    by its probability given x_t. `told`: all three know the class. Otherwise the network is asked for any
+    digit, the memory holds all training digits, and there is one Gaussian per class.
     """
     images, classes = digits(split)
     x0, label = images[[index] * len(times)], int(classes[index]) if told else None
@@ -34,14 +34,14 @@ def guesses_at(
 
 
 def of_class(label: int | None) -> Tensor:
-    """The places of the training images of a class, or of all: [N]."""
+    """The indices of the training images of a class, or of all: [N]."""
     labels = digits("train")[1]
     return torch.arange(len(labels)) if label is None else (labels == label).nonzero()[:, 0]
 
 
 @functools.cache
 def known(label: int | None) -> Tensor:
-    """The training images of a class, or all: [N, 1, 8, 8]."""
+    """The training images of a class, or all of them: [N, 1, 8, 8]."""
     return digits("train")[0][of_class(label)]
 
 
@@ -53,7 +53,7 @@ def gaussians(label: int | None) -> GaussianMixture:
 
 
 def likeliest(x_t: Tensor, told: int | None, times: list[int]) -> list[tuple[int, float]]:
-    """The training image (of a class, or of all) likeliest to lie behind each x_t, and its probability."""
+    """The most probable training image (of a class, or of all) given each x_t, and its probability."""
     images, schedule, found = known(told), trained("digits").schedule, []
     for x, t in zip(x_t, times, strict=True):
         p = q_marginal(images, t, schedule).log_prob(x.expand_as(images)).softmax(0)  # p(n|x_t): [N]
@@ -63,7 +63,7 @@ def likeliest(x_t: Tensor, told: int | None, times: list[int]) -> list[tuple[int
 
 @functools.cache
 def positions() -> list[int]:
-    """About 60 times from 1 to T, two thirds of them between an SNR of 100 and 0.1, evenly in its log."""
+    """About 60 times from 1 to T; two thirds lie between an SNR of 100 and 0.1, evenly spaced in log SNR."""
     schedule = trained("digits").schedule
     first, last = (int((schedule.snr > snr).sum()) for snr in (100, 0.1))
     middle = torch.linspace(schedule.log_snr[first], schedule.log_snr[last], 42, dtype=torch.float64)

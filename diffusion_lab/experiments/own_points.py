@@ -1,4 +1,4 @@
-"""A few points as the whole of the data: its forward process, and runs from noise by its exact score."""
+"""A data set of a few points: its forward process, and runs from noise with its exact score."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from ..samplers import SAMPLERS, p_sample_prior
 from ..schedules import SCHEDULES, NoiseSchedule
 
 T, STEPS = 1000, 32
-# From noise to data, ever closer together, for narrow noise asks for short steps: 1000, 938, …, 4, 1, 0
+# From noise to data, ever closer together, since low noise needs short steps: 1000, 938, …, 4, 1, 0
 TIMES = [round(T * (i / STEPS) ** 2) for i in range(STEPS, -1, -1)]
 N_CLOUD, N_RUNS = 200, 60
 
@@ -17,7 +17,7 @@ N_CLOUD, N_RUNS = 200, 60
 def there_and_back(
     points: tuple[tuple[float, float], ...], std: float, schedule: str, sampler: str, seed: int
 ) -> tuple[Empirical, NoiseSchedule, Tensor, Tensor]:
-    """The data and its schedule; at all TIMES draws of x_t [33, N_CLOUD, 2], and runs [33, N_RUNS, 2]."""
+    """The data and its schedule; draws of x_t [33, N_CLOUD, 2] and runs [33, N_RUNS, 2] at all TIMES."""
     truth, table = Empirical(torch.tensor(points), std), SCHEDULES[schedule](T)
     generator = torch.Generator().manual_seed(seed)
     x0 = truth.sample(N_CLOUD, generator)
@@ -30,7 +30,7 @@ def there_and_back(
 
 
 def points_behind(x_t: Tensor, data: Tensor, std: float, t: int, schedule: NoiseSchedule) -> Tensor:
-    """From how many places of the data x_t [B, 2] may have come: exp of the entropy of p(place|x_t). [B]"""
+    """The number of places that x_t [B, 2] may have come from: exp of the entropy of p(place|x_t). [B]"""
     places, counts = data.unique(dim=0, return_counts=True)
     signal, sigma = schedule.signal[t].item(), schedule.sigma[t].item()
     var = signal**2 * std**2 + sigma**2
@@ -39,5 +39,5 @@ def points_behind(x_t: Tensor, data: Tensor, std: float, t: int, schedule: Noise
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
-    """‖a_i − b_j‖, taken directly: ‖a‖² − 2a·b + ‖b‖² would lose short ones in float32."""
+    """‖a_i − b_j‖, computed directly: ‖a‖² − 2a·b + ‖b‖² would lose short distances in float32."""
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")

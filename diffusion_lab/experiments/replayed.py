@@ -1,4 +1,4 @@
-"""What a recording of a training run tells, beside what is recorded."""
+"""Numbers that follow from the recording of a training run."""
 
 import functools
 
@@ -11,13 +11,13 @@ from ..data import toy_mixture
 from ..forward import q_sample
 from .stored import rms
 
-recorded = functools.cache(replay.load)  # nobody may change it
+recorded = functools.cache(replay.load)  # shared: do not change it
 
 
 def errors_of_score(run: replay.Recording, t: int) -> tuple[float, Tensor]:
-    """Over x_t ~ q_t, rms: the mixture's score; and the network's error in it, at each checkpoint [K].
+    """rms over x_t ~ q_t: of the mixture's score, and of the network's error in it at each checkpoint [K].
 
-    What is recorded is the error in the view that the network predicts; `gain` makes it one in the score.
+    The recording has the error in the view that the network predicts; `gain` turns it into one in the score.
     """
     schedule, mixture = run.recipe.make_schedule(), toy_mixture()
     generator = torch.Generator().manual_seed(0)
@@ -31,26 +31,26 @@ def errors_of_score(run: replay.Recording, t: int) -> tuple[float, Tensor]:
 
 
 def known(run: replay.Recording) -> tuple[Tensor, Tensor, Tensor]:
-    """floor, error and score of a recording; a ValueError where the exact denoiser is not known."""
+    """floor, error and score of a recording; a ValueError if the exact denoiser is not known."""
     if run.floor is None or run.error is None or run.score is None:
         raise ValueError("run must have floor, error and score, as on the mixture; got one without")
     return run.floor, run.error, run.score
 
 
 def between_classes(run: replay.Recording) -> Tensor:
-    """How far the samples are from the mean of their row, rms: at each checkpoint [K]."""
+    """The rms distance of the samples from the mean of their row, at each checkpoint [K]."""
     rows = run.samples.unflatten(1, (2, -1))  # [K, 2, classes, 1, S, S]
     apart = (rows - rows.mean(2, keepdim=True)).square().flatten(1).mean(1).sqrt()
     return apart
 
 
 def has_classes(run: replay.Recording) -> bool:
-    """Whether the network is told classes, so that each row of samples comes from one noise."""
+    """Whether the network knows classes, so that each row of samples starts from one noise."""
     return run.recipe.arguments.get("num_classes") is not None
 
 
 def in_blocks(per_step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(first step, mean loss) of each of about 80 blocks, the later the longer: even on a log axis."""
+    """(first step, mean loss) of each of about 80 blocks of growing length, evenly spaced on a log axis."""
     edges = np.unique(np.geomspace(1, len(per_step) + 1, 100).round().astype(int)) - 1
     blocks = np.split(per_step, edges[1:-1])
     return edges[:-1] + 1, np.array([block.mean() for block in blocks if len(block)])

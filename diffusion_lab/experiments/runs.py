@@ -1,4 +1,4 @@
-"""Sampling runs, kept whole: what a sampler saw and guessed at each of its steps."""
+"""Complete sampling runs: what a sampler saw and guessed at each step."""
 
 import functools
 
@@ -20,7 +20,7 @@ def denoiser_of(source: str) -> Denoiser:
 
 
 def digits_run(label: int | None, sampler: str, steps: int, seed: int) -> list[Step]:
-    """Eight digits of a class, or of any (None): every `Step` of a sampler."""
+    """Eight digits of one class, or of any class (None): every `Step` of a sampler."""
     denoiser = trained("digits").given(label)
     generator = torch.Generator().manual_seed(seed)
     x_T = p_sample_prior((8, 1, 8, 8), denoiser.schedule, generator)

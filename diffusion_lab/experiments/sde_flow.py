@@ -1,7 +1,7 @@
-"""One density in one dimension, and two ways back through it: the reverse SDE, and the ODE.
+"""One density in one dimension, and two ways from noise to data: the reverse SDE, and the ODE.
 
-Data is a mixture of two blobs with its exact score. States are told in units of √(signal² + sigma²), in which
-all SDEs fit one axis.
+The data is a mixture of two blobs with its exact score. States are given in units of √(signal² + sigma²), so
+that all SDEs fit one axis.
 """
 
 import functools
@@ -21,7 +21,7 @@ MEANS = torch.tensor([[-1.2], [0.8]], dtype=torch.float64)
 DATA = GaussianMixture(MEANS, [0.15, 0.35], weights=[0.35, 0.65])
 SDES = {"vp": sde.vp(), "sub-vp": sde.sub_vp(), "ve": sde.ve(), "straight": sde.straight()}
 FIRST = {"straight": 0.99}  # where the SDE starts, if its coefficients are infinite at u = 1
-T = 40  # what is looked at: u = t/T
+T = 40  # the times shown are u = t/T
 N, N_PATHS = 2000, 8
 RANKS = range(1, 100)  # the ODE's paths start at these percentiles of N(0, 1)
 EDGES = np.linspace(-3, 3, 41)  # of the histograms' bins
@@ -35,7 +35,7 @@ def column(x: Reals | Numbers) -> torch.Tensor:
 
 
 def percentile(part: Reals | Numbers) -> torch.Tensor:
-    """Below it lies this part of N(0, 1): [B, 1]."""
+    """The x with this part of N(0, 1) below it: [B, 1]."""
     return torch.special.ndtri(column(part))
 
 
@@ -54,12 +54,12 @@ def marginal(name: str, t: int) -> tuple[GaussianMixture, float]:
 
 
 def distribution(q: GaussianMixture, x: torch.Tensor) -> torch.Tensor:
-    """The part of q that lies below x: [B, 1] -> [B]."""
+    """The part of q below x: [B, 1] -> [B]."""
     return torch.special.ndtr((x - q.means[:, 0]) / q.var[:, 0].sqrt()) @ q.weights
 
 
 def spread(q: GaussianMixture, x: torch.Tensor) -> tuple[float, float]:
-    """The variance of states [N, 1], as a part of that of q, and their KS distance from q."""
+    """The variance of states [N, 1], divided by the variance of q, and their KS distance from q."""
     mean = q.weights @ q.means[:, 0]
     var = q.weights @ (q.var[:, 0] + q.means[:, 0] ** 2) - mean**2
     steps, below = torch.arange(N + 1, dtype=torch.float64) / N, distribution(q, x.sort(0).values)
@@ -75,7 +75,7 @@ def histogram(x: torch.Tensor) -> np.ndarray:
 # ------------------------------------------------------------------------------------------ the SDE
 @functools.lru_cache(32)
 def by_sde(name: str, steps: int, rank: int, seed: int) -> dict[float, torch.Tensor]:
-    """u -> the states there: N_PATHS from one percentile, then N from all over N(0, 1) [N_PATHS + N, 1]."""
+    """u -> the states: N_PATHS from one percentile, then N spread over N(0, 1): [N_PATHS + N, 1]."""
     process, first = SDES[name], FIRST.get(name, 1.0)
     denoiser = DATA.denoiser(process.schedule(T))
     starts = torch.cat([percentile([rank / 100] * N_PATHS), STARTS])
@@ -89,7 +89,7 @@ def by_sde(name: str, steps: int, rank: int, seed: int) -> dict[float, torch.Ten
 
 # ------------------------------------------------------------------------------------------ the ODE
 def by_ode(name: str, rank: int, u: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """x at u < 1 on the path from a percentile [1, 1], and log p_u there [1]: divergences, added up."""
+    """x at u < 1 on the path from a percentile [1, 1], and log p_u there [1], a sum of divergences."""
     process = SDES[name]
     denoiser = DATA.denoiser(process.schedule(T))
     x_T = unit(name, 1.0) * percentile(rank / 100)
@@ -99,12 +99,12 @@ def by_ode(name: str, rank: int, u: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Flow(NamedTuple):
-    """What the ODE does, at u = 1, …, 0."""
+    """The results of the ODE at u = 1, …, 0."""
 
     heights: np.ndarray  # the histogram of its states from STARTS, in units [T + 1, bins]
     distance: np.ndarray  # their KS distance [T + 1]
     paths: np.ndarray  # from each of RANKS, in units [T + 1, 99]
-    gap: np.ndarray  # log p_u along them, less the exact one [T + 1, 99]
+    gap: np.ndarray  # log p_u along them, minus the exact one [T + 1, 99]
 
 
 class Path(NamedTuple):
@@ -118,7 +118,7 @@ class Path(NamedTuple):
 
 @functools.cache
 def flow(name: str) -> Flow:
-    """What `solved` has found, which takes seconds and is always the same: it ships computed."""
+    """The shipped result of `solved`, which would take seconds and is always the same."""
     found = {key: part.double().numpy() for key, part in shipped(f"ode.{name}").items()}
     return Flow(found["counts"] / (N * BIN), found["distance"], found["paths"], UNIT * found["gap"])
 
@@ -135,7 +135,7 @@ def green_path(name: str, rank: int) -> Path:
 
 
 def solved(name: str) -> dict[str, torch.Tensor]:
-    """The ODE's way from u = 1 to 0, from STARTS and RANKS, and log p_u along the latter; for `flow`."""
+    """The ODE from u = 1 to 0, from STARTS and RANKS, and log p_u along the paths from RANKS; for `flow`."""
     process, denoiser = SDES[name], DATA.denoiser(SDES[name].schedule(T))
     up, options = torch.arange(T + 1) / T, dict(rtol=1e-6, atol=1e-6)
     densities, units = zip(*(marginal(name, t) for t in range(T, -1, -1)), strict=True)

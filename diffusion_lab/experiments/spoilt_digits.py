@@ -1,4 +1,4 @@
-"""Real digits, spoilt in six ways, and what six metrics say of it."""
+"""Real digits, spoilt in six ways, and what six metrics say about them."""
 
 import functools
 
@@ -13,19 +13,19 @@ from .stored import digits, shipped
 
 WAYS = {  # name -> what happens to the samples
     "blur": "Every digit is mixed with its own average over 3×3 pixels.",
-    "noise": "Every pixel gets noise, of standard deviation s/2.",
-    "drop classes": "Classes go, 9 first, and the others are repeated instead; in the end only 0 is left.",
-    "one per class": "A share s of the digits is replaced by one and the same digit of their class.",
+    "noise": "Every pixel gets noise of standard deviation s/2.",
+    "drop classes": "Classes are removed, 9 first, and the others repeated instead. At s = 1 only 0 is left.",
+    "one per class": "A share s of the digits is replaced by one fixed digit of their class.",
     "class Gaussians": "A share s of the digits is replaced by draws from a Gaussian fitted to their class.",
-    "copies": "A share s of the digits is replaced by digits of the reference, as a memory would do.",
+    "copies": "A share s of the digits is replaced by copies from the reference, as if memorised.",
 }
 # name -> whether more is worse (1) or less is (−1)
 METRICS = {"Fréchet distance": 1, "inception score": -1, "precision": -1, "recall": -1}
 METRICS |= {"MMD²": 1, "P(nearer)": 1}
 STRENGTHS = [k / 10 for k in range(11)]
-SIZES = (50, 100, 200)  # of a set of samples: those for which `usual` ships
-START, OTHERS = 21, range(1, 21)  # seeds: of the division that is spoilt, and of those that say what is usual
-WIDE = 3  # so many standard deviations from the mean are still usual
+SIZES = (50, 100, 200)  # of a set of samples: `usual` ships for these
+START, OTHERS = 21, range(1, 21)  # seeds: the spoilt division, and those for the usual range
+WIDE = 3  # values within this many standard deviations of the mean are usual
 
 classifier = functools.cache(features.load)
 
@@ -56,7 +56,7 @@ def spoil(real: Tensor, reference: Tensor, how: str, s: float) -> Tensor:
         return real + 0.5 * s * torch.randn(real.shape, generator=generator)
     if how == "drop classes":
         kept = N - round(0.9 * s * N)
-        return real[torch.arange(N) * kept // N]  # each of those kept about as often
+        return real[torch.arange(N) * kept // N]  # each kept digit appears about equally often
     n = N // 10
     others = real[torch.arange(N) // n * n] if how == "one per class" else reference
     if how == "class Gaussians":
@@ -77,12 +77,12 @@ def class_gaussians(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean of each class [10, 1, 8, 8] and the root of its covariance [10, 64, 64]."""
     fitted = GaussianMixture.fit(images, labels)
     axes = torch.eye(64) if fitted.axes is None else fitted.axes
-    # the symmetric root: it is unique, where eigenvectors' signs differ between machines
+    # the symmetric root is unique; the signs of eigenvectors differ between machines
     return fitted.means, (axes * fitted.var.sqrt()[:, None]) @ axes.mT
 
 
 def spoilt(n: int, how: str, strengths: list[float]) -> tuple[list[Tensor], list[dict[str, float]]]:
-    """The START division, spoilt: at each strength the samples [10 n, 1, 8, 8], and the metrics of them."""
+    """The START division, spoilt: at each strength the samples [10 n, 1, 8, 8], and their metrics."""
     reference, real, held_out = division(n, START)
     samples = [spoil(real, reference, how, s) for s in strengths]
     found = [dict(zip(METRICS, row, strict=True)) for row in measure_each(samples, reference, held_out)]
@@ -95,7 +95,7 @@ def measure(samples: Tensor, reference: Tensor, held_out: Tensor) -> list[float]
 
 
 def measure_each(sets: list[Tensor], reference: Tensor, held_out: Tensor) -> list[list[float]]:
-    """The same for each of several sets of samples, whose features the network computes in one call."""
+    """The same for several sets of samples; the network computes all their features in one call."""
     network, parts = classifier(), [len(reference), *map(len, sets)]
     a, *features = network.features(torch.cat([reference, *sets])).split(parts)
     found = []
@@ -111,7 +111,7 @@ def measure_each(sets: list[Tensor], reference: Tensor, held_out: Tensor) -> lis
 def usual(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the metrics of unspoilt digits, over 20 divisions: [6] each.
 
-    They are those of `of_divisions`, which takes a second and is always the same: it ships computed.
+    `of_divisions` computes them; its result is always the same and ships, to save a second.
     """
     rows = shipped("usual")[str(n)].numpy()
     return np.mean(rows, 0), np.std(rows, 0, ddof=1)
@@ -128,6 +128,6 @@ def judge(row: np.ndarray, mean: np.ndarray, std: np.ndarray) -> list[str]:
     """For each metric "worse", "usual" or "better" than for real digits; a low P(nearer) is "farther"."""
     worse = (row - mean) * list(METRICS.values())  # by how much
     verdicts = np.where(np.abs(worse) <= WIDE * std, "usual", np.where(worse > 0, "worse", "better")).tolist()
-    if verdicts[-1] == "better":  # far from the reference, as from all other data: that praises nobody
+    if verdicts[-1] == "better":  # far from the reference, and so from all other data: this is no praise
         verdicts[-1] = "farther"
     return verdicts

@@ -1,6 +1,6 @@
-"""What experiments share: networks and digits, read once, and what would take long, computed beforehand.
+"""What experiments share: networks and digits, read once, and slow results, computed beforehand.
 
-Nobody may change what these functions return.
+Do not change what these functions return: it is shared.
 """
 
 import functools
@@ -11,13 +11,13 @@ import torch
 
 from .. import data, pretrained, schedules
 
-# What is always the same and takes long ships computed: `python -m diffusion_lab.experiments.precompute`
+# Slow results that never change are shipped: `python -m diffusion_lab.experiments.precompute`
 SHIPPED = pretrained.FOLDER / "explorers.safetensors.gz"
 
 trained = functools.cache(pretrained.load)
 digits = functools.cache(data.digits)
 
-# The usual linear β belong to T = 1000: ten times larger, they fit 100 steps
+# The usual linear β are for T = 1000: ten times larger, they fit 100 steps
 HUNDRED = {"cosine": {}, "sigmoid": {}, "linear": dict(beta_1=0.001, beta_T=0.2)}
 
 

@@ -1,4 +1,4 @@
-"""What each part of the U-Net buys: it is taken away, and the network is trained without it.
+"""What each part of the U-Net contributes: the network is trained without it.
 
 ``python -m diffusion_lab.experiments.taken_away`` trains ten small networks, in a quarter of an hour on one
 core, and writes ``pretrained/digits.taken_away.csv``; `table` reads it.
@@ -30,21 +30,21 @@ from .stored import digits
 PARTS = ("nothing", "time", "class", "attention", "skips")
 SEEDS = (0, 1)
 TIMES = range(42, 1000, 83)  # the middles of twelve ranges of t
-PER_CLASS, SAMPLED = 30, 20  # digits of each class, in this many DDIM steps
+PER_CLASS, SAMPLED = 30, 20  # digits of each class; number of DDIM steps
 FILE = FOLDER / "digits.taken_away.csv"
 COLUMNS = ("without", "seed", "steps", "weights", "small", "middle", "large", "loss", "recognised", "frechet")
 LEVELS = "0123456789abcdefg"  # a digit's 17 grey levels
 
 
 class Silent(nn.Module):
-    """Says 0, whatever it hears."""
+    """Outputs 0 for every input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
 
 class Blind(nn.Module):
-    """A block of the way up that sees 0 where it saw what its partner on the way down made."""
+    """A block of the way up that gets 0 instead of the output of its partner on the way down."""
 
     def __init__(self, block: ResBlock) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def take_away(net: TinyUNet, part: str) -> TinyUNet:
     elif part == "class":
         net.condition.label = net.condition.num_classes = None
     elif part == "attention":
-        net.attention = nn.Identity()  # pyrefly: ignore[bad-assignment]  # as blind as it is meant to be
+        net.attention = nn.Identity()  # pyrefly: ignore[bad-assignment]  # it ignores the other pixels, as intended
     elif part == "skips":
         net.up = nn.ModuleList(Blind(block) for block in net.up if isinstance(block, ResBlock))
     elif part != "nothing":
@@ -77,7 +77,7 @@ def take_away(net: TinyUNet, part: str) -> TinyUNet:
 class Ablated(Recipe):
     """The recipe of notebook 07, somewhat shorter, for a network without one part.
 
-    :ivar made: the networks that were made by it: `train` improves their weights, and averages copies
+    :ivar made: the networks made from it: `train` changes their weights, and averages copies of them
     """
 
     arguments: dict = field(default_factory=lambda: dict(width=16, num_classes=10, image_size=8))
@@ -95,7 +95,7 @@ class Ablated(Recipe):
 
 
 def held_out_loss(denoiser: ModelDenoiser) -> Tensor:
-    """The mean squared error in v of the test digits, at each of TIMES: [12]; always the same noise."""
+    """The mean squared error in v on the test digits at each of TIMES: [12], always with the same noise."""
     x0, label = digits("test")
     told = denoiser if denoiser.net.num_classes is None else denoiser.given(label)
     losses = []
@@ -108,7 +108,7 @@ def held_out_loss(denoiser: ModelDenoiser) -> Tensor:
 
 
 def sampled(denoiser: ModelDenoiser) -> tuple[Tensor, Tensor]:
-    """(classes [300], digits [300, 1, 8, 8]): thirty of each, by DDIM, always from the same noise."""
+    """(classes [300], digits [300, 1, 8, 8]): thirty per class, by DDIM, always from the same noise."""
     label = torch.arange(10).repeat(PER_CLASS)
     told = denoiser if denoiser.net.num_classes is None else denoiser.given(label)
     generator, schedule = torch.Generator().manual_seed(7), denoiser.schedule
@@ -119,8 +119,8 @@ def sampled(denoiser: ModelDenoiser) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def measured(denoiser: ModelDenoiser, classifier: Classifier) -> dict[str, float | str]:
-    """The held-out loss at small, middle and large t, and its mean; of samples, the share that a classifier
-    takes for the class asked for, the Fréchet distance from the test digits, and the first ten, in letters.
+    """The held-out loss at small, middle and large t, and its mean. For samples: the share that a classifier
+    assigns to the right class, the Fréchet distance from the test digits, and the first ten, as letters.
     """
     loss, (label, x) = held_out_loss(denoiser), sampled(denoiser)
     thirds = dict(zip(("small", "middle", "large"), loss.reshape(3, 4).mean(1).tolist(), strict=True))
@@ -133,7 +133,7 @@ def measured(denoiser: ModelDenoiser, classifier: Classifier) -> dict[str, float
 
 
 def rows(part: str, seed: int) -> Iterator[dict[str, float | str]]:
-    """Train without `part`; measured half way and at the end, with the averaged and with the last weights."""
+    """Train without `part`; measure halfway and at the end, with the averaged and with the last weights."""
     recipe, classifier = Ablated(without=part, seed=seed), load_classifier()
     found = []
 
@@ -152,10 +152,10 @@ def rows(part: str, seed: int) -> Iterator[dict[str, float | str]]:
 
 
 def table(path: FilePath = FILE) -> list[dict]:
-    """One row for each network, moment, and kind of weights: what `measured` says, as numbers.
+    """One row for each network, time of measurement and kind of weights: the numbers of `measured`.
 
-    ``samples`` are ten digits, one of each class, [10, 1, 8, 8] in [−1, 1], of the first seed's final and
-    averaged networks; of the others they are [0, 1, 8, 8].
+    ``samples`` are ten digits, one of each class, [10, 1, 8, 8] in [−1, 1], for the first seed's final
+    averaged weights; for the others they are [0, 1, 8, 8].
     """
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     found = []

@@ -1,4 +1,4 @@
-"""The forward process taken in t small steps and in one jump: other points, the same distribution."""
+"""The forward process in t small steps and in one jump: different points, the same distribution."""
 
 import functools
 
@@ -15,19 +15,19 @@ from ..experiments.stored import HUNDRED, hundred_steps
 from ..schedules import NoiseSchedule
 
 T = 100
-LAST = "chain[{}], jump[0]  # other points, the same distribution"  # of the code shown
+LAST = "chain[{}], jump[0]  # different points, the same distribution"  # last line of the code shown
 WAYS = {"chain": PALETTE["blue"], "jump": PALETTE["green"]}
 LIMIT, BINS, PLANE, N_SHOWN, N_PATHS = 3.0, 75, 2.5, 400, 2
 LINE, (TICKS, POINTS) = np.linspace(-LIMIT, LIMIT, 151), draw.grid(PLANE, 33)
 
 
 class ChainAndJump(Explorer):
-    """The main slider is t: how many steps the chain has taken, and how far the jump goes.
+    """The main slider is t: the number of steps of the chain, and the length of the jump.
 
-    Numbers: what the jump uses, √ᾱ_t and σ_t, and what the chain ends up with, though it knows only α_s and
-    β_s of its single steps: the share of x_0 that is left in x_t (least squares) and the root-mean-square of
-    x_t − √ᾱ_t x_0. For both KL(N(m, s²) ‖ q(x_t|x_0)) in nats per coordinate, m and s² the moments of all the
-    draws about √ᾱ_t x_0: about 1/N for N drawn values, if they do come from q.
+    Numbers: the jump uses √ᾱ_t and σ_t. The chain knows only α_s and β_s of its single steps. Its x_t shows
+    what they add up to: the share of x_0 that is left in x_t (least squares), and the root mean square of
+    x_t − √ᾱ_t x_0. For both ways, KL(N(m, s²) ‖ q(x_t|x_0)) in nats per coordinate, where m and s² are the
+    moments of all draws about √ᾱ_t x_0. If N drawn values come from q, it is about 1/N.
     """
 
     title = "Chain and jump: t small steps, or one large"
@@ -69,23 +69,23 @@ def count(t: int, table: NoiseSchedule, found: dict) -> dict:
 def says(source: str, t: int, signal: float) -> str:
     """What to see after t steps."""
     if t == 0:
-        return "t = 0: no step taken, and a jump of no length. Both are the data."
+        return "t = 0: no noise yet. Chain and jump both show the data."
     if t == T:
-        return f"t = {t}: the data is forgotten, either way. What is left is N(0, I)."
+        return f"t = {t}: chain and jump have both forgotten the data. What is left is N(0, I)."
     same = {
-        "1-D mixture": "bars of both fill one line, q_t",
-        "2-D mixture": "both clouds fill one density, q_t",
-        "2-D moons": "both clouds have one shape",
-        "digit": "other noise on each, but as much of it",
+        "1-D mixture": "both histograms follow the same curve, q_t",
+        "2-D mixture": "both clouds fill the same density, q_t",
+        "2-D moons": "both clouds have the same shape",
+        "digit": "different noise, but the same amount",
     }[source]
-    ways = "The paths differ: the chain's wander, the jump's keep to one ε."
+    ways = "The paths differ: the chain's wander, the jump's use one ε for all t."
     left = "" if source == "digit" else f" {ways}"
-    state = "hardly faded" if signal > 0.95 else "partly hidden" if signal > 0.3 else "all but gone"
+    state = "almost unchanged" if signal > 0.95 else "partly hidden" if signal > 0.3 else "almost gone"
     return f"{t} step{'s' * (t > 1)}, or one jump: {same}. The data is {state}.{left}"
 
 
 def in_bars(schedule: str, pair: dict[str, Tensor]) -> Drawn:
-    """Histograms of both over the exact density; then two points on their way."""
+    """Histograms of both over the exact density, and the paths of two points."""
     edges, traces = np.linspace(-LIMIT, LIMIT, BINS + 1), {}
     for n, (way, x) in enumerate(pair.items(), 1):
         paths = draw.trails(torch.stack([torch.arange(T + 1.0).expand(N_PATHS, -1).T, x[:, :N_PATHS, 0]], 2))
@@ -108,7 +108,7 @@ def in_bars(schedule: str, pair: dict[str, Tensor]) -> Drawn:
     panels = [
         draw.panel(1, (0, 0.3), (0, 1), draw.colored(WAYS["chain"], "the chain's x_t"), below, up),
         draw.panel(2, (0.345, 0.645), (0, 1), draw.colored(WAYS["jump"], "the jump's x_t"), below, up),
-        draw.panel(3, (0.7, 1), (0, 1), "two points on both ways", *ways),
+        draw.panel(3, (0.7, 1), (0, 1), "the paths of two points", *ways),
     ]
     exact = draw.colored(PALETTE["orange"], "exact density q_t")
     panels[0]["annotations"].append(draw.note(exact, 0.3, 0.98, xanchor="right"))

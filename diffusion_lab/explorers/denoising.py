@@ -1,5 +1,5 @@
-"""Per-step denoising: a sampling run, stopped at any step: the state, the guess at the data, the guess at
-the noise."""
+"""Per-step denoising: a sampling run can be stopped at any step, to see the state x_t, the guess at the data
+and the guess at the noise."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from ..experiments.stored import rms
 from ..schedules import NoiseSchedule
 
 # Panel -> its heading; each shows one of the three
-TITLES = {"x_t": "x_t: the state", "x0": "x̂_0: what it seems to become", "eps": "ε̂: what it takes for noise"}
+TITLES = {"x_t": "x_t: the state", "x0": "x̂_0: the guess at the data", "eps": "ε̂: the guess at the noise"}
 ALT = "Three panels side by side: the state x_t, the guess x̂_0 and the noise guess ε̂."
 Seen = list[tuple[int, Tensor, Tensor, Tensor]]  # t, x_t, x̂_0, ε̂ at each step
 LIMITS, N_TRAILS = (2.5, 1.2, 3.5), 3
@@ -22,9 +22,8 @@ LIMITS, N_TRAILS = (2.5, 1.2, 3.5), 3
 class Denoising(Explorer):
     """The main slider is the number of steps done: 0 is noise, the last one is the sample.
 
-    Numbers: t and the standard deviation of the noise there; the root-mean-square size of x_t and ε̂; how
-    far x̂_0 still is from the sample that comes out; for the learned mixture also how far its ε̂ is from the
-    exact one.
+    Numbers: t and the standard deviation of the noise at t; the root-mean-square size of x_t and ε̂; how far
+    x̂_0 still is from the final sample; for the learned mixture also how far its ε̂ is from the exact one.
     """
 
     title = "Per-step denoising"
@@ -55,24 +54,25 @@ class Denoising(Explorer):
             if source == "mixture, learned" and t:
                 row["ε̂ to exact"] = rms(eps - exact(x_t, t).eps)
             sentence = says(k, t, row, steps, whole)
-            then = f"run[{k}].prediction  # its x_t, x0 and eps: before step {k + 1} is taken"
+            then = f"run[{k}].prediction  # x_t, x0 and eps before step {k + 1}"
             code = listing(make, then if t else "run[-1].x  # the sample", **told)
             frames.append(Frame(k, changed(k), row, sentence, code=code, alt=ALT))
         return Scene(traces, axes, frames, digits=3)
 
 
 def says(k: int, t: int, row: dict, steps: int, whole: str) -> str:
-    """What to see after k steps; `whole` is what the denoiser knows to be possible at the start."""
+    """What to see after k steps; `whole` is what x̂_0 averages over at the start."""
     if k == 0:
-        return f"t = {t}: x_t is pure noise, so x̂_0 is no more than an average over all {whole}."
+        return f"t = {t}: x_t is pure noise, so x̂_0 is only an average over all {whole}."
     if k == steps:
-        return "t = 0: the last step returned x̂_0 itself and added no noise to it. This is the sample."
-    settled = row["x̂_0 to sample"] < 0.1
-    return f"t = {t}: x̂_0 {'has settled: what is left is cleaning up' if settled else 'is still changing'}."
+        return "t = 0: this is the sample. The last step returned x̂_0 itself and added no noise."
+    if row["x̂_0 to sample"] < 0.1:
+        return f"t = {t}: x̂_0 has settled. The remaining steps only clean it up."
+    return f"t = {t}: x̂_0 is still changing."
 
 
 def as_images(seen: Seen) -> Drawn:
-    """Three sheets of images; ε̂ is drawn from −3 to 3, so that mid-grey is no noise."""
+    """Three sheets of images; ε̂ is drawn from −3 to 3, so that mid-grey means no noise."""
     traces = {name: draw.image(None, n, 3.0 if n == 3 else 1.0) for n, name in enumerate(TITLES, 1)}
 
     def changed(k: int) -> dict:
@@ -85,7 +85,7 @@ def as_images(seen: Seen) -> Drawn:
 
 
 def as_points(seen: Seen, schedule: NoiseSchedule) -> Drawn:
-    """Three clouds: x_t over its exact density, x̂_0 over that of the data, ε̂ over N(0, I)."""
+    """Three clouds: x_t over its exact density, x̂_0 over the density of the data, ε̂ over N(0, I)."""
     (ticks, at), (near, near_at), truth = draw.grid(LIMITS[0], 50), draw.grid(LIMITS[1], 60), toy_mixture()
     angle = torch.linspace(0, 2 * torch.pi, 61)
     circle = torch.stack([angle.cos(), angle.sin()], 1)[:, None]

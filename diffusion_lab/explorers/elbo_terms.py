@@ -1,4 +1,4 @@
-"""The ELBO step by step: what every step costs, in bits per dimension, and what L_simple makes of it."""
+"""The ELBO step by step: the cost of each step in bits per dimension, and how L_simple weights it."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from ..experiments.bound import CHOICES, STEPS, Bound, bound, places, warns
 from ..experiments.elbo_errors import DENOISERS, EXACT, SOURCES
 
 COST, SIMPLE, WEIGHT, HERE = (PALETTE[name] for name in ("blue", "purple", "sky", "vermillion"))
-BARS = 100  # at most: with more steps than that, each bar is the sum over several
+BARS = 100  # at most: with more steps, each bar is the sum over several
 
 
 class ElboTerms(Explorer):
-    """The main slider is t; the term at t is L_{t−1}, and at t = 1 that is L_0.
+    """The main slider is t. The term at t is L_{t−1}; at t = 1 it is L_0.
 
-    Numbers: L_{t−1} in bits/dim; the weight w_t and the error E‖ε − ε̂‖²/D, whose product is L_{t−1} in nats,
-    up to the large variance's constant; all that is paid from L_T down to t; the shares that the steps 2…t
-    have of Σ L_{t−1} and of Σ L_simple; the total. What the data is: experiments/elbo_errors.py.
+    Numbers: L_{t−1} in bits/dim; the weight w_t and the error E‖ε − ε̂‖²/D, whose product is L_{t−1} in nats
+    (the large variance adds a constant); the sum of all terms from L_T down to t; the share of the steps 2…t
+    in Σ L_{t−1} and in Σ L_simple; the total. The data is described in experiments/elbo_errors.py.
     """
 
     title = "The ELBO, term by term"
@@ -50,7 +50,7 @@ class ElboTerms(Explorer):
 
 # ------------------------------------------------------------------------------------- what is drawn
 def group(now: Bound, T: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-    """Steps in a bar; the bars' middles; L_{t−1}, and L_simple scaled to the same sum, of all steps in each.
+    """Steps per bar; the bars' middles; for each bar the sum of L_{t−1}, and of L_simple scaled to it.
 
     The first bar begins at t = 2; the last may hold fewer steps.
     """
@@ -61,7 +61,7 @@ def group(now: Bound, T: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def traces(now: Bound, grouped: tuple, T: int) -> dict:
-    """Bars, and a line of steps over them; the two factors; and where t is."""
+    """Bars with a stepped line over them; the two factors; marks at t."""
     (width, x, costs, simple), times = grouped, places(T)
     return {
         "costs": bars(COST, 0.85 * width, x=x, y=costs),
@@ -75,7 +75,7 @@ def traces(now: Bound, grouped: tuple, T: int) -> dict:
 
 
 def mark(now: Bound, grouped: tuple, t: int) -> dict:
-    """What shows where t is: its bar, a line through it, two dots."""
+    """The marks at t: its bar, a line through it, two dots."""
     width, x, costs, simple = grouped
     k = [(t - 2) // width] if t > 1 else []  # L_0 has no bar
     return {
@@ -88,8 +88,8 @@ def mark(now: Bound, grouped: tuple, t: int) -> dict:
 def axes(now: Bound, grouped: tuple, T: int, variance: str) -> dict:
     """Two panels, the bars above the factors; L_0 and L_T, which have no bar, at the ends of the heading."""
     width, _, costs, simple = grouped
-    several = f", {width} in a bar" if width > 1 else ""
-    above = {f"what each step costs: L_(t−1){several}": COST, "L_(simple), scaled to the same sum": SIMPLE}
+    several = f", {width} steps per bar" if width > 1 else ""
+    above = {f"cost of each step: L_(t−1){several}": COST, "L_(simple), scaled to the same sum": SIMPLE}
     factors = key({"w_t": WEIGHT, "×  E‖ε − ε̂‖²/D": SIMPLE}) + "  +  const" * (variance == "large")
     x = axis("t", range=[-0.03 * T, 1.03 * T])
     log_t = axis("t (log scale)", log=True, range=[-0.08, np.log10(T) + 0.08])
@@ -122,18 +122,18 @@ def count(now: Bound, t: int) -> dict:
 def says(now: Bound, t: int) -> str:
     """What to see at t."""
     if t == 1:
-        said = "At t = 1 the term is L_0: what is left to say once x_1 is known."
+        said = "At t = 1 the term is L_0: the cost of x_0 once x_1 is known."
         if now.terms[1] >= 0:
             return said
-        return f"{said} A density may exceed 1, so L_0 may be negative: only the total means something."
+        return f"{said} L_0 is negative, since a density may exceed 1: only the total means something."
     share, simple = (percent(now.share(table, t)) for table in (now.terms, now.errors))
-    held = f"The steps from 2 to t hold {share} of the steps' cost, and {simple} of L_(simple)."
+    held = f"Steps 2 to t make up {share} of the cost of all steps, and {simple} of L_(simple)."
     times = (now.terms[t] / now.terms[2:].sum()) / (now.errors[t] / now.errors[2:].sum())
     factor = max(times, 1 / times)
     if factor < 1.2:
-        return f"{held} The bound and L_(simple) count step t alike."
+        return f"{held} The bound and L_(simple) weight step t about equally."
     much = f"{factor:.1f}" if factor < 10 else f"{factor:.0f}"
-    who = ("The bound counts", "L_(simple)") if times > 1 else ("L_(simple) counts", "the bound")
+    who = ("The bound weights", "L_(simple)") if times > 1 else ("L_(simple) weights", "the bound")
     return f"{held} {who[0]} step t {much} times as much as {who[1]} does."
 
 
@@ -141,7 +141,7 @@ def describe(now: Bound, t: int, source: str, denoiser: str) -> str:
     """The figure in words."""
     who = EXACT[source] if denoiser == "exact" else "network"
     return (
-        f"Bars: what each step costs in bits per dimension ({who}), t = {t} marked, and what L_(simple) "
-        f"would make of the same sum. L_0 = {text(now.terms[1], 3)} and L_T = {text(now.prior, 3)} have no "
+        f"Bars: the cost of each step in bits per dimension ({who}), with t = {t} marked. Line: L_(simple), "
+        f"scaled to the same sum. L_0 = {text(now.terms[1], 3)} and L_T = {text(now.prior, 3)} have no "
         "bar. Below: the weight w_t and the error it multiplies, over t."
     )

@@ -1,4 +1,4 @@
-"""The ELBO as a whole: what all its steps add up to, for each T, and who pays less."""
+"""The ELBO as a whole: the total of its terms for each T, and which variance and denoiser make it smaller."""
 
 from ..drawing import GREY, PALETTE, axis, columns, curve, dots, key, layout, note, panel
 from ..engine import Choice, Explorer, Frame, Scene, Slider, listing, text
@@ -12,9 +12,9 @@ OTHER = dict(small="large", large="small", exact="learned", learned="exact")
 class ElboTotals(Explorer):
     """The main slider is T.
 
-    Numbers: L_T, the steps' Σ L_{t−1} and L_0, and the total, which is their sum; the total with the other
-    variance and with the other denoiser; the entropy of the data where it is known, under which no bound can
-    lie. All in bits/dim.
+    Numbers: L_T, the sum Σ L_{t−1} over the steps, and L_0; the total, which is the sum of these; the total
+    with the other variance and with the other denoiser; where it is known, the entropy of the data: no bound
+    can lie below it. All in bits/dim.
     """
 
     title = "The ELBO: what its terms add up to"
@@ -41,7 +41,7 @@ class ElboTotals(Explorer):
                 T,
                 changes=mark(T, now),
                 numbers=count(now) | known,
-                sentence=says(now, known, "This T" if T == cheapest else f"T = {cheapest}"),
+                sentence=says(now, known, "this T" if T == cheapest else f"T = {cheapest}"),
                 warning=warns(schedule, T, now[first].prior),
                 code=listing(bound, "prior + terms.sum()", **values, T=T),
                 alt=describe(T, now, known),
@@ -54,7 +54,7 @@ class ElboTotals(Explorer):
 
 
 def traces(totals: dict, known: dict) -> dict:
-    """What is paid down to t, and the total over T, the chosen one's thick; the entropy; marks at T."""
+    """The sums down to t, and the total over T (thick lines: the choice made); the entropy; marks at T."""
     drawn = {}
     for (name, y), color, width in zip(totals.items(), COLORS, (4, 1.5, 1.5), strict=True):
         drawn[f"paid, {name}"] = curve(color, width)
@@ -66,7 +66,7 @@ def traces(totals: dict, known: dict) -> dict:
 
 
 def mark(T: int, now: dict[str, Bound]) -> dict:
-    """The sums at this T, and dots where they end: once L_0 is paid, at t = 1."""
+    """The sums at this T, and dots where they end: at t = 1, where L_0 is added."""
     times, totals = places(T), [each.total for each in now.values()]
     sums = {f"paid, {name}": {"x": times, "y": each.paid[times]} for name, each in now.items()}
     ends = {"L_0 is paid": {"x": [1] * 3, "y": totals}, "totals at T": {"x": [T] * 3, "y": totals}}
@@ -96,11 +96,12 @@ def count(now: dict[str, Bound]) -> dict:
 
 
 def says(now: dict[str, Bound], known: dict, cheapest: str) -> str:
-    """What to see at one T: how far above the entropy, what the others would pay, and which T is cheapest."""
+    """What to see at one T: the total, the entropy, the totals of the others, and the T of the smallest."""
     (_, total), *others = [(name, each.total) for name, each in now.items()]
     pays = [f"{text(abs(total - t), 2)} {'less' if t > total else 'more'} than {name}" for name, t in others]
     above = "".join(f", {text(total - level, 2)} above the entropy" for level in known.values())
-    return f"The total is {text(total, 3)} bits/dim{above}: {' and '.join(pays)}. {cheapest} is the cheapest."
+    said = f"The total is {text(total, 3)} bits/dim{above}. That is {' and '.join(pays)}."
+    return f"{said} It is smallest at {cheapest}."
 
 
 def describe(T: int, now: dict[str, Bound], known: dict) -> str:
@@ -108,6 +109,6 @@ def describe(T: int, now: dict[str, Bound], known: dict) -> str:
     ends = ", ".join(f"{name} {each.total:.2f}" for name, each in now.items())
     level = "".join(f" The entropy, {level:.2f}, is dashed." for level in known.values())
     return (
-        f"Left, for T = {T}, what is paid from T down to t, over t; at t = 1 the total is reached: {ends}. "
-        f"Right, the totals over T.{level}"
+        f"Left, for T = {T}, the sum of the terms from T down to t, over t. At t = 1 it is the total: "
+        f"{ends}. Right, the totals over T.{level}"
     )

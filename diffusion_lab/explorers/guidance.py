@@ -1,4 +1,4 @@
-"""Guidance: what happens to samples as w grows, on a mixture where all is exact, and on digits."""
+"""Guidance: what happens to samples as w grows, on a mixture where everything is exact, and on digits."""
 
 import numpy as np
 import torch
@@ -16,16 +16,17 @@ PAGE = dict(height=310, margin=dict(l=30, r=12, t=28, b=48))
 
 
 class Guidance(Explorer):
-    """The main slider is w. All samples start from the same noise, so from frame to frame each one moves.
+    """The main slider is w. The samples start from the same noise at every w, so each one moves with w.
 
-    Fidelity is the mean of p(c|x) over the samples: exact for blobs, for digits what a classifier says.
-    Diversity of blobs: spread, the root of the trace of the covariance, over that of the class. Of digits:
-    coverage, the share of the class's held-out digits with a sample at least as near as their 5th nearest
-    training digit (Naeem et al. 2020). Each with its standard error.
+    Fidelity is the mean of p(c|x) over the samples: exact for blobs, given by a classifier for digits.
+    Diversity of blobs is the spread: the root of the covariance's trace, divided by the same of the class.
+    Diversity of digits is the coverage: the share of the class's held-out digits with a sample at least as
+    near as their 5th nearest training digit (Naeem et al. 2020). Each has its standard error.
 
-    Beside them, for blobs, the same of the sharpened density p(x) p(c|x)^w, and how far the means are from
-    that of the class, in its std. For digits, the same of real ones (p(c|x) of the held-out, coverage of 20
-    training digits, on average), and the share of pixels that left [−1, 1] by more than 0.05.
+    For comparison, blobs have the same numbers for the sharpened density p(x) p(c|x)^w, and the distance of
+    both means from the mean of the class, in the class's std. Digits have the same numbers for real digits
+    (p(c|x) of the held-out ones; the mean coverage of 20 training digits), and the share of pixels that are
+    outside [−1, 1] by more than 0.05.
     """
 
     title = "Guidance: what w buys and what it costs"
@@ -39,7 +40,7 @@ class Guidance(Explorer):
         return (scene_of_blobs if kind == "blob" else scene_of_digits)(int(number), seed)
 
 
-# ------------------------------------------------------------------------------------ blobs: all is exact
+# ------------------------------------------------------------------------------------ blobs: exact
 def scene_of_blobs(label: int, seed: int) -> Scene:
     """Left, the samples over the sharpened density, and rings of the classes; then the curves."""
     ticks, field = draw.grid(LIMIT, FIELD)
@@ -90,21 +91,21 @@ def rings(labels: list[int], color: str) -> dict:
 def says_blobs(w: float, row: dict, exact: dict) -> str:
     """What to see at w."""
     if w == 0:
-        return "w = 0: the denoiser is not told c, and draws from all classes."
+        return "w = 0: the samples come from all classes, since the denoiser is not told c."
     if w < 1:
-        return f"w = {w:g}: half told. The samples lean towards c, but some still end in other classes."
+        return f"w = {w:g}: the samples lean towards c, but some still end in other classes."
     if w == 1:
-        return "w = 1: the plain conditional. Samples, sharpened density and the class c itself are the same."
+        return "w = 1: plain conditional sampling. Samples, sharpened density and class c agree."
     return (
-        f"w = {w:g}: the samples have left the class. Their mean has moved by {row['moved']:.2f} of its std, "
-        f"and they are {row['diversity']:.0%} as wide. The sharpened density moves by {exact['moved']:.2f} "
-        f"and is {exact['diversity']:.0%} as wide: that is not where they went, either."
+        f"w = {w:g}: the samples have left class c. Their mean has moved by {row['moved']:.2f} of its std, "
+        f"and they are {row['diversity']:.0%} as wide. They do not follow the sharpened density either: "
+        f"it has moved by {exact['moved']:.2f} and is {exact['diversity']:.0%} as wide."
     )
 
 
 # ------------------------------------------------------------------------------------ digits: a network
 def scene_of_digits(label: int, seed: int) -> Scene:
-    """Left, the samples; then the curves, beside what real digits have."""
+    """Left, the samples; then the curves, with the numbers of real digits."""
     (pictures, rows), real = guided.pictures_at(label, seed), guided.real_digits(label)
     sheets, frames = [draw.tiles(x, 5) for x in pictures], []
     for w, sheet, row in zip(W["digit"], sheets, rows, strict=True):
@@ -130,18 +131,18 @@ def scene_of_digits(label: int, seed: int) -> Scene:
 def says_digits(w: float, row: dict, real: dict) -> str:
     """What to see at w."""
     if w == 0:
-        return "w = 0: the network is not told c, and draws digits of all classes."
+        return "w = 0: the samples are digits of all classes, since the network is not told c."
     if w < 1:
-        return f"w = {w:g}: half told. The samples lean towards c, but some still become other digits."
+        return f"w = {w:g}: the samples lean towards c, but some still become other digits."
     if w == 1:
-        return "w = 1: the plain conditional, as the network has learned it."
+        return "w = 1: plain conditional sampling, as the network has learned it."
     said = (
         f"w = {w:g}: p(c|x) is {row['fidelity']:.2f}. The samples cover {row['diversity']:.0%} of the "
-        f"held-out digits, where as many real ones cover {real['diversity']:.0%}."
+        f"held-out digits; the same number of real digits covers {real['diversity']:.0%}."
     )
     if row["outside"] < 0.02:
         return said
-    return f"{said} {row['outside']:.0%} of the pixels are blacker than black or whiter than white."
+    return f"{said} {row['outside']:.0%} of the pixels are darker than black or brighter than white."
 
 
 # ------------------------------------------------------------------------------------ both
@@ -167,12 +168,12 @@ def curves(kind: str, rows: list, others: list, other: dict, diversity: str) -> 
 
 
 def marks(w: float, row: dict) -> dict:
-    """Where w is on the curves."""
+    """The marks on the curves at w."""
     return {f"{what} at w": {"x": [w], "y": [row[what]]} for what in ("fidelity", "diversity")}
 
 
 def count(row: dict, other: dict, diversity: str, name: str) -> dict:
-    """Fidelity and diversity as numbers on the page, beside those of something else."""
+    """Fidelity and diversity as numbers on the page, with those of `other` beside them."""
     said = {"p(c|x)": f"{row['fidelity']:.3f} ± {row['fidelity error']:.3f}"}
     said |= {f"p(c|x), {name}": f"{other['fidelity']:.3f}"}
     said |= {diversity: f"{row['diversity']:.2f} ± {row['diversity error']:.2f}"}

@@ -1,4 +1,4 @@
-"""Noise schedules side by side: their tables, what they do to digits, how near to noise they end."""
+"""Noise schedules side by side: their tables, what they do to digits, how close to noise they end."""
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ TABLES = dict(beta="β_t: variance added", alpha_bar="ᾱ_t: share of the data l
 class NoiseSchedules(Explorer):
     """Up to three schedules at a time; the main slider is t.
 
-    Numbers for each: what is left of the data's amplitude at t (√ᾱ_t), and the prior term L_T of the ELBO,
-    the mean over the training digits in bits per dimension.
+    Numbers for each: the factor √ᾱ_t on the data at t; and the prior term L_T of the ELBO, averaged over the
+    training digits, in bits per dimension.
     """
 
     title = "Noise schedules"
@@ -54,7 +54,7 @@ class NoiseSchedules(Explorer):
 
 
 def noised(name: str, T: int, options: dict, zero_snr: bool, times: list[int]) -> Noised:
-    """A schedule; its prior term over the training digits; two of them at some times, with one noise."""
+    """A schedule; its prior term over the training digits; two digits at some times, with the same noise."""
     schedule = SCHEDULES[name](T, **options)
     schedule = zero_terminal_snr(schedule) if zero_snr else schedule
     L_T = prior_bits(typical_digit(), schedule)  # bits per dimension
@@ -65,7 +65,7 @@ def noised(name: str, T: int, options: dict, zero_snr: bool, times: list[int]) -
 
 
 def marks(schedules: Schedules, t: int) -> dict:
-    """Where t is on each schedule's curves."""
+    """The marks at t on each schedule's curves."""
     x, tables = [t] * len(schedules), list(schedules.values())
     return {f"{name} at t": {"x": x, "y": [getattr(s, name)[t].item() for s in tables]} for name in TABLES}
 
@@ -99,12 +99,12 @@ def axes(T: int, schedules: Schedules) -> dict:
 
 def says(schedules: Schedules, t: int) -> str:
     """What to see at t: how much of the picture each schedule has left."""
-    shares = [f"{name} keeps {schedule.alpha_bar[t].item():.0%}" for name, schedule in schedules.items()]
-    return f"At t = {t} of the data's variance {', '.join(shares)}; the rest of x_t is noise."
+    shares = [f"{name} {schedule.alpha_bar[t].item():.0%}" for name, schedule in schedules.items()]
+    return f"Variance of the data left at t = {t}: {', '.join(shares)}. The rest of x_t is noise."
 
 
 def warns(schedules: Schedules) -> str:
-    """A word where too much of the data is left at the end."""
+    """A warning where too much of the data is left at the end."""
     ends = {name: schedule.signal[-1].item() for name, schedule in schedules.items()}
     loud = [f"{name} (√ᾱ_T = {end:.2g})" for name, end in ends.items() if end > NOT_NOISE]
-    return f"The end is not noise: {', '.join(loud)}. A sampler starts from pure noise." if loud else ""
+    return f"x_T still holds data: {', '.join(loud)}. But a sampler starts from pure noise." if loud else ""

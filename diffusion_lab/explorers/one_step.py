@@ -1,4 +1,4 @@
-"""One step of denoising, three guesses at a digit: a network's, a perfect memory's and a Gaussian's."""
+"""One denoising step, three guesses at a digit: by a network, by a perfect memory and by a Gaussian."""
 
 import numpy as np
 from torch import Tensor
@@ -11,17 +11,17 @@ from ..experiments.stored import digits, trained
 COLORS = dict(zip(GUESSES, (PALETTE[c] for c in ("blue", "vermillion", "green")), strict=True))
 SPLITS = {"held-out": "test", "training": "train"}
 FLOOR = 1e-5  # errors below it are drawn on the bottom line
-ERRORS = "[(guess - x0).square().mean().item() for guess in guesses]"  # where the code shown ends
+ERRORS = "[(guess - x0).square().mean().item() for guess in guesses]"  # the last line of the code shown
 ALT = "Five images: x_t, three guesses at x_0, and x_0. Below, the guesses' errors over t."
 
 
 class OneStep(Explorer):
-    """The main slider is t, the noise ε stays the same. "By heart" is the ideal denoiser for the training
-    images: the average of them all, weighted by how likely each is to lie behind x_t.
+    """The main slider is t. The noise ε stays the same. "By heart" is the ideal denoiser for the training
+    images: their average, in which each image is weighted by its probability given x_t.
 
-    Numbers: t and SNR_t; the mean squared error of each guess against the true x_0; the training image
-    likeliest to lie behind x_t, and its probability. `told`: all three know the class. If not, the network
-    is asked for any digit, the memory holds all of them, and there is one Gaussian per class.
+    Numbers: t and SNR_t; the mean squared error of each guess against the true x_0; the most probable
+    training image given x_t, and its probability. `told`: all three know the class. Otherwise the network is
+    asked for any digit, the memory holds all training digits, and there is one Gaussian per class.
     """
 
     title = "One step of denoising: learned, by heart, Gaussian"
@@ -57,22 +57,22 @@ def says(row: dict, told: bool, training: bool, itself: bool) -> str:
     """What to see at this t."""
     if row["SNR"] < 0.03:
         average = "its class" if told else "all digits"
-        return f"Hardly a trace of x_0 is left: all three give about the average of {average}."
+        return f"Almost nothing of x_0 is left in x_t: all three guess about the average of {average}."
     errors = {who: row[f"mse {who}"] for who in GUESSES}
     nearest = [who for who in GUESSES if errors[who] == min(errors.values())]
-    best = f"Nearest to the truth: {' and '.join(nearest)}."
+    best = f"Closest to the truth: {' and '.join(nearest)}."
     if row["its probability"] < 0.9:
-        return f"By heart still hesitates between several training images. {best}"
+        return f"By heart still mixes several training images. {best}"
     which = f"training image {row['likeliest training image']}"
     if not training:
-        return f"By heart has decided for {which}: no x_t, however clean, makes it say x_0. {best}"
+        return f"By heart has settled on {which}. It can never guess x_0, which is not in its memory. {best}"
     if itself:
-        return "By heart has found x_0 itself, which it holds: a memory is perfect on what it has seen."
-    return f"By heart has decided for {which}: x_t looks more like that one than like x_0. {best}"
+        return "By heart has found x_0 itself: a memory is perfect on images that it has seen."
+    return f"By heart has settled on {which}: x_t looks more like that image than like x_0. {best}"
 
 
 def traces(times: list[int], x0: Tensor, errors: dict[str, list[float]]) -> dict:
-    """Five images; the errors over t, with marks at the present one."""
+    """Five images; the errors over t, with marks at the current t."""
     traces = {name: image(x0[0, 0], n) for n, name in enumerate(("x_t", *GUESSES, "x_0"), 1)}
     for who in GUESSES:
         traces[f"mse {who}"] = curve(COLORS[who], n=6, x=times, y=np.maximum(errors[who], FLOOR))

@@ -1,4 +1,4 @@
-"""Draw your own data: points on a plane, and their forward process, exact score and reverse runs at once."""
+"""Draw your own data: points on a plane, with their forward process, exact score and reverse runs."""
 
 import numpy as np
 import torch
@@ -13,17 +13,17 @@ N_TRAILS = 10
 LIMIT, NEAR = 2.0, 1.2  # the planes are [−LIMIT, LIMIT]², the one in the middle is [−NEAR, NEAR]²
 FIELD, ARROWS = 31, 10  # points along them: of the colours, and of the arrows
 PIXEL = LIMIT / (FIELD - 1)  # half the way from one of the left plane's points to the next
-# Viridis without its bright half, on which white arrows would be lost
+# Viridis without its bright half, where white arrows would be invisible
 SHADES = [[0, "#440154"], [0.5, "#3b528b"], [1, "#21918c"]]
 DRAWN, RUN = PALETTE["vermillion"], PALETTE["sky"]
-ALT = "Left, draws of x_t over their density. Middle, the exact score as arrows, over the number of points"
-ALT += f" behind each place. Right, {N_RUNS} runs from noise"
+ALT = "Left, draws of x_t over their density. Middle, the exact score as arrows; the colour is the number of"
+ALT += f" points that an x_t there may come from. Right, {N_RUNS} runs from noise"
 Pair = tuple[float, float]
-CLOSE = 0.01  # a run has ended on a point if it is no further away than this
+CLOSE = 0.01  # a run ends on a point if its distance to it is below this
 
 
 def arc(count: int, radius: float, centre: Pair, start: float, end: float) -> list[Pair]:
-    """Points on an arc, both ends among them; angles in turns, counterclockwise, 0 is on the right."""
+    """Points on an arc, including both ends; angles in turns, counterclockwise, 0 is on the right."""
     angles = 2 * np.pi * np.linspace(start, end, count)
     return [(centre[0] + radius * np.cos(a), centre[1] + radius * np.sin(a)) for a in angles]
 
@@ -38,12 +38,12 @@ PRESETS = {
 
 
 class OwnData(Explorer):
-    """The main slider is t, from noise to data. Each point is as likely as the others, and `std` wide.
+    """The main slider is t, from noise to data. All points are equally likely, and each is `std` wide.
 
     The data is `exact.Empirical(points, std)`, a mixture: nothing here is learned. Numbers: √ᾱ_t and σ_t;
-    from how many points an x_t may have come, that is exp of the mean entropy of p(point|x_t) over the x_t
-    shown (points at one place count as one); and how far the runs are from the nearest √ᾱ_t · point, root
-    mean square.
+    the number of points that an x_t may have come from, which is exp of the mean entropy of p(point|x_t) over
+    the x_t shown (points at the same place count as one); and the root-mean-square distance of the runs from
+    the nearest √ᾱ_t · point.
     """
 
     title = "Draw your own data"
@@ -62,18 +62,18 @@ class OwnData(Explorer):
         planes = (LIMIT, FIELD), (NEAR, FIELD), (NEAR, ARROWS)
         wide, near, tails = (torch.from_numpy(grid(limit, n)[1]) for limit, n in planes)
         for k, t in enumerate(TIMES):
-            noised, now = truth.noised(t, table), f"x_t[{k}], runs[{k}]  # at t = {t}, a point mass: no score"
+            noised, now = truth.noised(t, table), f"x_t[{k}], runs[{k}]  # t = {t}: a point mass has no score"
             behind, vectors = torch.ones(N_CLOUD + FIELD**2), torch.full_like(tails, torch.nan)
-            if noised.std > 0:  # not yet point masses, of which every x_t is one
+            if noised.std > 0:  # at t = 0 and std = 0 every x_t is a data point
                 behind = points_behind(torch.cat([x_t[k], near]), truth.data, std, t, table)
-                vectors = noised.score(tails)  # scaled anew at each t, to be seen
+                vectors = noised.score(tails)  # rescaled at each t, to stay visible
                 vectors = 0.1 / vectors.square().mean().sqrt().clamp(min=1e-9) * vectors
                 now = f"x_t[{k}], truth.noised({t}, table).score(x_t[{k}]), runs[{k}]"
             far = distances(runs[k], noised.data).min(1).values
             row = {"points": len(points), "√ᾱ_t": table.signal[t].item(), "σ_t": table.sigma[t].item()}
             row["points behind an x_t"] = behind[:N_CLOUD].log().mean().exp().item()
             row["runs to nearest point"] = far.square().mean().sqrt().item()
-            # Drawn no narrower than a pixel: a narrow peak would fall between the grid's points
+            # Drawn at least a pixel wide: a narrower peak would fall between the grid's points
             drawn = density(Empirical(noised.data, np.hypot(noised.std, PIXEL)), wide)
             behind = behind[N_CLOUD:].log() / np.log(max(places, 2))
             changes = {"density": {"z": shade(drawn)}, "points behind": {"z": shade(behind)}}
@@ -95,7 +95,7 @@ def traces(places: int) -> dict:
     """Left, the density and a cloud; middle, colours, arrows and the points; right, runs and the points."""
     wide, near, none = grid(LIMIT, FIELD)[0], grid(NEAR, FIELD)[0], np.zeros((1, 2))
     bar = dict(x=0.63, y=0.5, len=1, thickness=10, ypad=0, tickvals=[0, 255], ticktext=["1", str(places)])
-    # Open circles, to let the runs be seen that end in them
+    # Open circles, so that runs which end in them stay visible
     circles = dict(marker=dict(size=9, color=DRAWN, symbol="circle-open", line=dict(width=1.5)))
     drawn = {"density": square(wide, zmin=0, zmax=255), "x_t": cloud(none, 1, "white", size=3)}
     shades = dict(zmin=0, zmax=255, colorscale=SHADES, showscale=True, colorbar=bar)
@@ -106,7 +106,7 @@ def traces(places: int) -> dict:
 
 def panels() -> dict:
     """Three planes side by side, with their headings."""
-    names = ["x_t, drawn from the data, over q_t", "score; colour: points behind x_t"]
+    names = ["draws of x_t over their density q_t", "score; colour: points behind x_t"]
     names += [key({"runs from noise": RUN, "points": DRAWN})]
     thirds, limits = [(0, 0.29), (0.335, 0.625), (0.71, 1)], (LIMIT, NEAR, LIMIT)
     drawn = [panel(n, thirds[n - 1], (0, 1), names[n - 1], **plane(limits[n - 1], n)) for n in (1, 2, 3)]
@@ -118,18 +118,18 @@ def says(t: int, std: float, places: int, behind: float, ended: int) -> str:
     if t == 0 and std == 0:
         here = f"t = 0: {ended} of {N_RUNS} runs have ended on a drawn point"
         if ended < N_RUNS:
-            return f"{here}, the others between points that are too close for so few steps."
+            return f"{here}. The others are between points that are too close together for so few steps."
         return (
-            f"{here}. The exact score gives back the data and nothing else: only a network that is wrong "
-            "about it can make something new."
+            f"{here}. The exact score gives back only the data. To make something new, a network must be "
+            "wrong about the score."
         )
     if t == 0:
-        return "t = 0: the runs have ended around the points, as wide as std: samples of the mixture."
+        return "t = 0: the runs have ended around the points, as spread as std says: samples of the mixture."
     if places == 1:
-        return f"t = {t}: all points are at one place, so every arrow points to √ᾱ_t times it, at every t."
+        return f"t = {t}: all arrows point to √ᾱ_t times one place, at every t, since all points are there."
     if behind > 0.9 * places:
         return f"t = {t}: an x_t may come from almost any point. The arrows point to √ᾱ_t times their mean."
     if behind > 1.1:
         part = f"{behind:.2g} of the {places} points"
-        return f"t = {t}: the field breaks up. An x_t may come from {part}, on average."
-    return f"t = {t}: decided. An x_t comes from one point, and around that all arrows point to it."
+        return f"t = {t}: the field splits up. On average, an x_t may come from {part}."
+    return f"t = {t}: each x_t comes from a single point. Around each point, all arrows point to it."

@@ -1,4 +1,4 @@
-"""Where x_t came from, if from x_0: the posterior q(x_s|x_t, x_0) as a product of two factors, in 1-D."""
+"""The posterior q(x_s|x_t, x_0) as a product of two factors, in 1-D."""
 
 import numpy as np
 import torch
@@ -18,14 +18,14 @@ CURVES = {  # trace -> its name and color
 Parts = tuple[Gaussian, float, float, Gaussian]  # q(x_s|x_0), √α and β of q(x_t|x_s), the posterior
 LIMIT = 3.5  # the axis of x_s is [−LIMIT, LIMIT]
 SPREAD = np.linspace(-4, 4, 61)  # where a curve is drawn, in standard deviations from its mean
-FAR = 4  # standard deviations of q(x_t|x_0) beyond which such an x_t practically never happens
+FAR = 4  # standard deviations from the mean of q(x_t|x_0): an x_t beyond practically never happens
 
 
 class Posterior(Explorer):
-    """The main slider is t; s = t − gap, and never below 0. x_0 and x_t stay where their sliders are.
+    """The main slider is t. s is t − gap, but never below 0. x_0 and x_t stay where their sliders are.
 
-    Numbers: the posterior's mean and standard deviation; what x_0 and x_t are multiplied by in the mean;
-    1/variance (the precision) of both factors as functions of x_s, and of the posterior: the sum of the two.
+    Numbers: the posterior's mean and standard deviation; the weights of x_0 and x_t in the mean; 1/variance
+    (the precision) of both factors as functions of x_s, and of the posterior, which is the sum of the two.
     """
 
     title = "The posterior q(x_s|x_t, x_0)"
@@ -71,7 +71,7 @@ def factors(schedule: str, x0: float, x_t: float, t: int, s: int) -> Parts:
 
 
 def weights(schedule: str, t: int, s: int) -> list[float]:
-    """What x_0 and x_t are multiplied by in the posterior's mean."""
+    """The weights of x_0 and x_t in the posterior's mean."""
     return [factors(schedule, a, b, t, s)[-1].mean.item() for a, b in ((1.0, 0.0), (0.0, 1.0))]
 
 
@@ -81,7 +81,7 @@ def one(x: float) -> torch.Tensor:
 
 
 def count(s: int, parts: Parts, weights: list[float]) -> dict:
-    """The numbers; infinite precisions, of a point mass, as ∞."""
+    """The numbers; the infinite precision of a point mass is written as ∞."""
     from_x0, keep, add, posterior = parts
     variances = {"q(x_s|x_0)": from_x0.var.item(), "q(x_t|x_s)": add / keep**2}
     variances["posterior"] = posterior.var.item()
@@ -91,7 +91,7 @@ def count(s: int, parts: Parts, weights: list[float]) -> dict:
 
 
 def curves(x0: float, x_t: float, parts: Parts) -> dict:
-    """What changes: three densities over one grid, fine where one is narrow; y from 0 to their top."""
+    """What changes: three densities over one grid, which is fine where a density is narrow; the y range."""
     from_x0, keep, add, posterior = parts
     known = [(q.mean.item(), q.var.sqrt().item()) for q in (from_x0, posterior)]
     near = [mean + std * SPREAD for mean, std in (*known, (x_t / keep, add**0.5 / keep))]
@@ -113,7 +113,7 @@ def curves(x0: float, x_t: float, parts: Parts) -> dict:
 
 
 def traces(x0: float, x_t: float) -> dict:
-    """The marks at x_0 and x_t; the posterior; then its factors, seen also where they lie on it."""
+    """The marks at x_0 and x_t; the posterior; its factors, drawn so that all three stay visible."""
     marks = {
         "mark x_0": curve(GREY, 1.5, dash="dot", x=[x0, x0]),
         "mark x_t": curve(GREY, 1.5, dash="dash", x=[x_t, x_t]),
@@ -124,9 +124,9 @@ def traces(x0: float, x_t: float) -> dict:
 
 
 def axes(x0: float, x_t: float) -> dict:
-    """The panel, the key above it, and the names of the two marks, side by side even if the marks are one."""
+    """The panel, the key above it, and the names of the two marks, side by side even at the same place."""
     below = axis("x_s", range=[-LIMIT, LIMIT], dtick=1)
-    up = axis("density (scaled anew at each t)", nticks=6)
+    up = axis("density (rescaled at each t)", nticks=6)
     only = panel(1, (0, 1), (0, 1), key(dict(CURVES.values())), below, up)
     only["annotations"][0]["yshift"] = 24
     sides = ("right", "left") if x0 <= x_t else ("left", "right")
@@ -136,36 +136,36 @@ def axes(x0: float, x_t: float) -> dict:
 
 
 def says(s: int, x_t: float, parts: Parts) -> str:
-    """What to see: which factor has its way."""
+    """What to see: which factor decides."""
     if s == 0:
-        return "s = 0: x_s is x_0, which is given. Blue and green are point masses there: a vertical line."
+        return "s = 0: blue and green are vertical lines at x_0. x_s is x_0 itself, so both are point masses."
     from_x0, keep, add, posterior = parts
     mean, var = posterior.mean.item(), posterior.var.item()
     share = var * keep**2 / add
     part = "less than 1%" if share < 0.01 else "more than 99%" if share > 0.99 else f"{share:.0%}"
     part = f"{part} of the posterior's 1/variance comes from q(x_t|x_s)".capitalize()
     if 0.1 <= share <= 0.9:
-        return f"{part}: both have a say. Green is narrower than either, its mean between theirs."
+        return f"{part}: both factors matter. Green is narrower than either, and its mean is between theirs."
     strong, weak = ("orange", "blue") if share > 0.9 else ("blue", "orange")
     pulled = abs(mean - (x_t / keep if share > 0.9 else from_x0.mean.item())) > 0.5 * var**0.5
     apart = f"about as wide as {strong}, but pulled towards {weak}"
     green = apart if pulled else f"nearly the same as {strong}"
-    return f"{part}: {strong} is the narrower factor, {weak} says little. Green is {green}."
+    return f"{part}: {strong} is the narrower factor, so {weak} matters little. Green is {green}."
 
 
 def warns(x_t: float, t: int, marginal: Gaussian) -> str:
-    """A word where the sliders ask for an x_t that x_0 hardly ever leads to."""
+    """A warning where x_0 hardly ever leads to the chosen x_t."""
     far = abs(x_t - marginal.mean.item()) / marginal.var.sqrt().item()
     if far <= FAR:
         return ""
     where = f"At t = {t} this x_t is {far:.0f} standard deviations from the mean of q(x_t|x_0)"
-    return f"{where}: it hardly ever gets there. The equations hold all the same."
+    return f"{where}: x_0 hardly ever leads there. The equations still hold."
 
 
 def describe(x0: float, x_t: float, t: int, s: int, row: dict) -> str:
     """The figure in words."""
     where = f"at {text(row['posterior mean'], 2)} with standard deviation {text(row['posterior std'], 2)}"
-    where = where if s else "like the first a vertical line at x_0"
+    where = where if s else "like the first one a vertical line at x_0"
     return (
         f"Densities over x_s for s = {s}, t = {t}: q(x_s|x_0), q(x_t|x_s), and the posterior, {where}. "
         f"Marks at x_0 = {text(x0)} and x_t = {text(x_t)}."

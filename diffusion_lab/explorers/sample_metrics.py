@@ -1,4 +1,4 @@
-"""Spoil a set of real digits, more and more, and see which metric notices."""
+"""Spoil a set of real digits more and more, and see which metric notices."""
 
 import numpy as np
 from torch import Tensor
@@ -8,24 +8,24 @@ from ..drawing import GREY, PALETTE, axis, curve, dots, framed, image, key, note
 from ..engine import Choice, Explorer, Frame, Scene, Slider, listing, text
 from ..experiments.spoilt_digits import METRICS, SIZES, STRENGTHS, WAYS, WIDE, judge, spoilt, usual
 
-VERDICTS = {  # -> color, words
+VERDICTS = {  # verdict -> color, words
     "worse": (PALETTE["vermillion"], "worse than for real digits"),
-    "usual": (GREY, "as for real digits"),
+    "usual": (GREY, "usual for real digits"),
     "better": (PALETTE["blue"], "better than for real digits"),
-    "farther": (PALETTE["purple"], "farther than real digits"),  # P(nearer) far below ½ praises nobody
+    "farther": (PALETTE["purple"], "farther than real digits"),  # a P(nearer) far below ½ is no praise
 }
 HEADS = dict(zip(METRICS, METRICS, strict=True)) | {"P(nearer)": "P(nearer than new data)"}
 
 
 class SampleMetrics(Explorer):
-    """The main slider is s, how much is spoilt. At s = 0 the samples are real digits, N/10 of each class; so
-    are the reference they are compared with and the held-out ones, and no digit is in two of the three sets.
+    """The main slider is s, the amount of damage. At s = 0 the samples are real digits, N/10 of each class.
+    They are compared with a reference set and a held-out set, also of real digits. No digit is in two sets.
 
     Numbers: the metrics of samples and reference, in the features of a small classifier; and P(nearer), the
     probability that a sample is nearer to the reference than a held-out digit is, in pixels. The grey bands
-    are what is usual for real digits: the mean and three standard deviations to each side, over 20 other
-    divisions into three such sets. All classes are equally frequent in every set, so two sets are more alike
-    than independent draws, and the unbiased MMD² is usually below 0.
+    are the usual range for real digits: mean ± three standard deviations over 20 other splits into three such
+    sets. All classes are equally frequent in every set. So two sets are more alike than independent draws,
+    and the unbiased MMD² is usually below 0.
     """
 
     title = "Which metric notices?"
@@ -44,8 +44,8 @@ class SampleMetrics(Explorer):
             changes: dict = {name: {"x": [s], "y": [value]} for name, value in found[k].items()}
             changes["samples"] = {"z": sheets[k]}
             said, code = f"{WAYS[how]} {says(s, verdict)}", f"samples[{k}], found[{k}]"
-            alt = f"Twenty of the samples at s = {text(s)}. Below, six metrics over s, each with a band of "
-            alt += "what is usual for real digits."
+            alt = f"Twenty of the samples at s = {text(s)}. Below, six metrics over s, each with a grey "
+            alt += "band: the usual range for real digits."
             frames.append(Frame(s, changes, found[k], said, code=listing(spoilt, code, **told), alt=alt))
             verdicts.append(verdict)
         values = {name: [row[name] for row in found] for name in METRICS}
@@ -65,12 +65,12 @@ def says(s: float, verdicts: list[str]) -> str:
 
 
 def some(images: Tensor) -> Tensor:
-    """Twenty of the samples, at s = 0 two of each class."""
+    """Twenty of the samples; at s = 0, two of each class."""
     return images.unflatten(0, (10, -1))[:, :2].transpose(0, 1).flatten(0, 1)
 
 
 def traces(sheet: np.ndarray, values: dict, bands: tuple, verdicts: list[list[str]]) -> dict:
-    """The samples; of each metric its band, the values over s, colored by verdict, and the present one."""
+    """The samples; for each metric its band, its values over s, colored by verdict, and the current one."""
     drawn = {"samples": image(sheet, 1)}
     ring = dict(symbol="circle-open", size=15, color=GREY, line=dict(width=2.5))
     for k, (name, mean, std) in enumerate(zip(METRICS, *bands, strict=True)):

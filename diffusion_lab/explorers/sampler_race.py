@@ -1,4 +1,4 @@
-"""Sampler race: how close three samplers come, for every number of calls of the denoiser."""
+"""Sampler race: how close samplers come to their goal with a given number of calls of the denoiser."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ TICKS = [0.05, 0.1, 0.2, 0.5, 1, 10, 100]  # Fréchet distances
 
 
 class SamplerRace(Explorer):
-    """The main slider is the number of calls. Heun makes two in every step but the last: 9 where 10 may be.
+    """The main slider is the number of calls. Heun makes two in every step but the last: 9 if 10 are allowed.
 
-    Gaussian and mixture: 100 points with the exact denoiser. These samplers all follow one ODE, and should
-    end where it ends (grey). Numbers: the median distance to there, and the order, fitted to the runs of 80
-    calls and more: the error falls like calls^(−order). Samplers that draw noise have no such end to reach.
+    Gaussian and mixture: 100 points with the exact denoiser. The samplers shown follow the same ODE and
+    should end where it ends (grey). Numbers: the median distance from its end, and the order: the error falls
+    like calls^(−order), fitted to runs of 80 calls and more. Samplers that draw noise have no such end.
 
-    Digits: the shipped network, one noise for each class. Numbers, also of the samplers that draw: the
-    Fréchet distance to the held-out digits, between features of the digits classifier, mean of five seeds.
+    Digits: the shipped network, one noise for each class. Numbers, also for samplers that draw noise: the
+    Fréchet distance to the held-out digits, in the features of the digits classifier, mean of five seeds.
     """
 
     title = "Sampler race"
@@ -40,7 +40,7 @@ class SamplerRace(Explorer):
 
 # ------------------------------------------------------------------------------------- points
 def scene_of_points(source: str, spacing: str) -> Scene:
-    """The samplers without noise, with the exact denoiser: how far each one stops from where the ODE ends."""
+    """The samplers without noise, with the exact denoiser: how far from the end of the ODE each one stops."""
     ran = {sampler: race.runs(source, sampler, spacing) for sampler in race.LANES}
     orders = {f"{name}: order": race.fit(*ran[sampler][:2])[0] for sampler, name in race.LANES.items()}
     frames = []
@@ -54,7 +54,7 @@ def scene_of_points(source: str, spacing: str) -> Scene:
                 numbers=row | {"Heun: calls": ran["heun"][0][k]},
                 sentence=says(calls, errors),
                 code=listing(race.race_of_points, "errors", source=source, spacing=spacing, calls=calls),
-                alt=f"Three clouds of points after {calls} calls, and errors over calls, both logarithmic.",
+                alt=f"Three clouds of points after {calls} calls. Below, errors over calls, on log axes.",
             )
         )
     return Scene(lanes(source, ran), lanes_axes(source, ran), frames, digits=3)
@@ -64,16 +64,16 @@ def says(calls: int, errors: dict[str, float]) -> str:
     """Who leads, and what more calls do."""
     best, *_, worst = sorted(errors, key=lambda name: errors[name])
     times = f"{errors[worst] / errors[best]:.3g} times as close as {worst}"
-    said = f"With {calls} calls {best} is closest, {times}."
+    said = f"With {calls} calls, {best} is closest, {times}."
     if errors["Heun"] > errors["DDIM"]:
-        return f"{said} Heun, of order 2, is behind DDIM: its steps are twice as long, and too long."
+        return f"{said} Heun has order 2 but is behind DDIM: its steps are twice as long, which is too long."
     if calls >= race.FIT_FROM:
-        return f"{said} Twice the calls halve the error of order 1, and quarter that of order 2."
+        return f"{said} Twice the calls give half the error at order 1, and a quarter at order 2."
     return said
 
 
 def lanes(source: str, ran: dict) -> dict:
-    """Three lanes: where each point stopped, joined to where the ODE ends. Below, the errors over calls."""
+    """Three lanes: where each point stopped, joined to the end of the ODE. Below, the errors over calls."""
     goal, drawn = race.finish(source), {}
     for n, (sampler, (calls, errors, points)) in enumerate(ran.items(), 1):
         order, start = race.fit(calls, errors)
@@ -89,7 +89,7 @@ def lanes(source: str, ran: dict) -> dict:
 
 
 def stopped(source: str, ran: dict, k: int) -> dict:
-    """Where the points are after CALLS[k], their ways to the goal, and the marks on the errors."""
+    """Where the points are after CALLS[k], lines from them to the goal, and marks on the errors."""
     found = {"marks": draw.xy(np.array([(calls[k], errors[k]) for calls, errors, _ in ran.values()]))}
     for sampler, (*_, points) in ran.items():
         found[f"points, {sampler}"] = draw.xy(points[k])
@@ -104,7 +104,7 @@ def lanes_axes(source: str, ran: dict) -> dict:
         draw.panel(n, x, (0.48, 1), head, **draw.plane(LIMITS[source], n, ticks=False))
         for n, x, head in zip((1, 2, 3), draw.columns(1, 1, 1, gap=0.035), heads, strict=True)
     ]
-    head = "median distance to the end of the ODE (grey above); dotted: the fitted order"
+    head = "median distance from the end of the ODE (grey above); dotted: the fitted order"
     errors = draw.LOG | dict(range=draw.span(*(errors for _, errors, _ in ran.values()), log=True))
     panels.append(draw.panel(4, (0, 1), (0, 0.35), head, over_calls(race.CALLS), errors))
     return draw.layout(*panels, height=470)
@@ -112,7 +112,7 @@ def lanes_axes(source: str, ran: dict) -> dict:
 
 # ------------------------------------------------------------------------------------- digits
 def scene_of_digits(spacing: str) -> Scene:
-    """Digits drawn here by the shipped network, over the distances that were measured beforehand."""
+    """Digits drawn now by the shipped network, above distances that were measured beforehand."""
     raced = {calls: race.race_of_digits(spacing, calls) for calls in race.BUDGETS}
     long = race.distance("ddpm", "trailing", 1000)
     curves = {sampler: [far[sampler] for _, far in raced.values()] for sampler in NAMES}
@@ -120,7 +120,7 @@ def scene_of_digits(spacing: str) -> Scene:
     for calls, (digits, far) in raced.items():
         best = min(far, key=lambda sampler: far[sampler])
         times = text(far[best] / long, 3)
-        said = f"With {calls} calls {NAMES[best]} is closest: {times} times the Fréchet distance"
+        said = f"With {calls} calls, {NAMES[best]} is closest: its Fréchet distance is {times} times"
         frames.append(
             Frame(
                 calls,
@@ -129,9 +129,9 @@ def scene_of_digits(spacing: str) -> Scene:
                     "marks": {"x": [calls] * len(far), "y": list(far.values())},
                 },
                 numbers={name: far[s] for s, name in NAMES.items()} | {"DDPM, 1000 calls": long},
-                sentence=f"{said} of 1000 calls of DDPM.",
+                sentence=f"{said} that of DDPM with 1000 calls.",
                 code=listing(race.race_of_digits, spacing=spacing, calls=calls),
-                alt="Three rows of ten digits, a row for each sampler. Below, Fréchet distances over calls.",
+                alt="Three rows of ten digits, one row per sampler. Below, Fréchet distances over calls.",
             )
         )
     sheet = frames[0].changes["digits"]["z"]

@@ -1,4 +1,4 @@
-"""One prediction in four views: fields over the density, their size over t, and where a network errs."""
+"""One prediction in four views: fields over the density, their size over t, and the error of a network."""
 
 import numpy as np
 
@@ -9,21 +9,21 @@ from ..experiments.fields import ARROWS, EMPTY, FIELD, LIMIT, TIMES, Field, comp
 VIEWS = {"score": "score ∇ log q_t", "eps": "ε̂", "v": "v̂", "x0": "x̂_0"}
 COLORS = dict(zip(VIEWS, (PALETTE[c] for c in ("vermillion", "blue", "green", "purple")), strict=True))
 SAYS = {
-    "score": "The score points uphill. It grows like 1/σ, until the noise is narrower than the blobs.",
-    "eps": "ε̂ = −σ · score points away from the data. It stays near 1, until the noise drowns in the blobs.",
-    "v": "v̂ = √ᾱ ε̂ − σ x̂_0: near ε̂ where there is little noise, near −x̂_0 where there is much.",
-    "x0": "Each arrow points from x_t to x̂_0, the mean of all data that could lie behind it.",
+    "score": "The score points uphill. Its size grows like 1/σ until the noise is narrower than the blobs.",
+    "eps": "ε̂ = −σ · score points away from the data. Its size is near 1, except at low noise.",
+    "v": "v̂ = √ᾱ ε̂ − σ x̂_0. It is close to ε̂ at low noise, and close to −x̂_0 at high noise.",
+    "x0": "Each arrow points from x_t to x̂_0, the mean of all data that x_t may come from.",
 }
-ERROR_SAYS = "Each arrow is the network's error: what it says there, minus what is true."
-ARROW_NOTE, EDGE_NOTE = "arrows: scaled anew at each t", "white line: the edge of the data"
+ERROR_SAYS = "Each arrow is the network's error: its prediction minus the exact one."
+ARROW_NOTE, EDGE_NOTE = "arrows: rescaled at each t", "white line: the edge of the data"
 
 
 class ScoreAndEps(Explorer):
-    """The main slider is t; the denoiser is that of a 2-D mixture, exact or learned from draws.
+    """The main slider is t. The data is a 2-D mixture; its denoiser is exact, or learned from draws.
 
-    Numbers, all root-mean-square over x_t ~ q_t and per coordinate: the size of each view (exact), and the
+    Numbers, all root mean squares over x_t ~ q_t and per coordinate: the size of each view (exact), and the
     network's error in the view shown, where there is data (x_t ~ q_t) and where there is none (grid points
-    of almost no density).
+    with almost no density).
     """
 
     title = "Score and ε: one prediction, four views"
@@ -35,12 +35,12 @@ class ScoreAndEps(Explorer):
     def scene(self, *, view: str, shown_by: str) -> Scene:
         (_, tails), frames = grid(LIMIT, ARROWS), []
         says = ERROR_SAYS if shown_by == "learned − exact" else SAYS[view]
-        alt = f"Left, {view} as arrows over the density of x_t. Middle, its error. Right, sizes over t."
+        alt = f"Left, {view} as arrows over the density. Middle, the network's error. Right, sizes over t."
         for t, (density, fields) in everything().items():
             now = fields[view]
             changes = {name: {"z": density} for name in ("density", "edge")}
             changes["arrows"] = arrow_lines(tails, vectors(now, shown_by, tails if view == "x0" else 0))
-            # Like the arrows, scaled at each t to be seen: the numbers tell the size
+            # Rescaled at each t, like the arrows, to stay visible: the numbers tell the size
             changes |= {"error": {"z": now.error / now.brightest}, "now": {"x": [t], "y": now.sizes[:1]}}
             numbers: dict = {f"rms {name}": fields[each].sizes[0] for each, name in VIEWS.items()}
             numbers["error where it is brightest"] = now.brightest
@@ -52,7 +52,7 @@ class ScoreAndEps(Explorer):
 
 
 def vectors(now: Field, shown_by: str, start: np.ndarray | float) -> np.ndarray:
-    """The arrows of a field, scaled to one size: [ARROWS², 2]. To a place, x̂_0, they lead from `start`."""
+    """The arrows of a field, scaled to one size: [ARROWS², 2]. Arrows to x̂_0, a place, begin at `start`."""
     learned, exact = now.learned.numpy(), now.exact.numpy()
     drawn = (exact if shown_by == "exact" else learned) - start
     drawn = learned - exact if shown_by == "learned − exact" else drawn
@@ -60,7 +60,7 @@ def vectors(now: Field, shown_by: str, start: np.ndarray | float) -> np.ndarray:
 
 
 def traces(view: str) -> dict:
-    """Arrows over the density; the error, and the line inside which there is data; each view's size."""
+    """Arrows over the density; the error, with a line around the data; each view's size."""
     (ticks, _), none = grid(LIMIT, FIELD), np.zeros((1, 2))
     bar = dict(x=0.63, y=0.5, len=1, thickness=10, ypad=0, tickvals=[0, 1], ticktext=["0", "most"])
     error = dict(zmin=0, zmax=1, colorscale="Cividis", showscale=True, colorbar=bar, zsmooth=False)

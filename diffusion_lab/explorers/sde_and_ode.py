@@ -1,4 +1,4 @@
-"""Two ways back through one density: the reverse SDE, and the ODE that has the same marginals, in 1-D."""
+"""Two ways from noise to data, in 1-D: the reverse SDE, and the ODE with the same marginals."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ from ..experiments.sde_flow import FIRST, N_PATHS, RANKS, SDES, N, Path, T, by_s
 
 STEPS = [5, 10, 20, 40, 200]
 BETWEEN = -0.5  # the two blobs
-CHANCE = 1.63 / math.sqrt(N)  # a KS distance that N draws from the density exceed once in a hundred times
+CHANCE = 1.63 / math.sqrt(N)  # N draws from the density have a larger KS distance once in a hundred times
 ROWS = np.linspace(-3, 3, 61)
 U = np.arange(T, -1, -1) / T
 SHADE = [[0, "rgba(128, 128, 128, 0)"], [1, "rgba(128, 128, 128, 0.9)"]]  # on a light and a dark page
@@ -22,13 +22,14 @@ SDE_COLOR, ODE_COLOR, GREEN = PALETTE["orange"], PALETTE["blue"], PALETTE["green
 
 
 class SdeAndOde(Explorer):
-    """The main slider is time u, from noise to data; it stops where the SDE's steps do.
+    """The main slider is time u, from noise to data; it has a stop at each step of the SDE.
 
-    x starts, and is drawn, in units of √(signal² + sigma²): so all SDEs fit one axis. Numbers: signal and
-    sigma; what SDE and ODE have made of 2000 starts, evenly spaced percentiles of N(0, 1): of the SDE their
-    variance, as a part of the exact one, of both the KS distance (how far apart the distribution functions
-    are, at most); of the green path how much of the density lies below it, and log p_u in nats (of x itself,
-    not of x in those units), exact, and how far off the ODE is, which adds up divergences along the path.
+    x starts and is drawn in units of √(signal² + sigma²), so that all SDEs fit one axis. SDE and ODE both
+    start from 2000 evenly spaced percentiles of N(0, 1). Numbers: signal and sigma; the variance of the SDE's
+    states, divided by the exact one; the KS distance of both from the exact density (the largest difference
+    of the distribution functions). For the green path: how much of the density lies below it; the exact log
+    p_u in nats (of x itself, not in those units); and the error of the ODE's log p_u, which adds up
+    divergences along the path.
     """
 
     title = "SDE and ODE: two ways through one density"
@@ -62,14 +63,14 @@ class SdeAndOde(Explorer):
 
 
 def code(name: str, steps: int, rank: int, seed: int, u: float) -> str:
-    """Lines that give the states at u: of the SDE the paths and the crowd; of the green path x and log_p."""
+    """Code for the states at u: paths and crowd of the SDE; x and log_p of the green path."""
     split = f"paths, crowd = states[{u}].split([{N_PATHS}, {N}])"
     orange = listing(by_sde, split, name=name, steps=steps, rank=rank, seed=seed)
     return orange if u == 1 else f"{orange}\n\n{listing(sde_flow.by_ode, name=name, rank=rank, u=u)}"
 
 
 def count(name: str, t: int, crowd: Tensor, green: Path) -> dict:
-    """The numbers at u = t/T, where `crowd` [N, 1] is what the SDE has made of all starts."""
+    """The numbers at u = t/T, where `crowd` [N, 1] are the SDE's states from all starts."""
     signal, sigma = SDES[name].marginal(t / T)
     variance, distance = sde_flow.spread(marginal(name, t)[0], crowd)
     row = {"signal": signal.item(), "sigma": sigma.item()}
@@ -89,14 +90,14 @@ def density(name: str, t: int) -> np.ndarray:
 
 
 def crowds(name: str, t: int, crowd: Tensor) -> dict:
-    """What changes beside the paths: the exact density, and two histograms as the steps of a line."""
+    """What changes beside the paths: the exact density, and two histograms as stepped lines."""
     states = sde_flow.histogram(crowd / marginal(name, t)[1]), flow(name).heights[T - t]
     sde, ode = ({"x": np.repeat(heights, 2)} for heights in states)
     return {"density": {"x": density(name, t)}, "crowd of the SDE": sde, "crowd of the ODE": ode}
 
 
 def ways(name: str, t: int, paths: np.ndarray, k: int, green: Path) -> dict:
-    """What changes with the paths: how far they have come, log p_u by the ODE so far, and where u is."""
+    """What changes with the paths: the paths and log p_u by the ODE up to u, and the mark at u."""
     u, here = t / T, np.append(paths[k], green.x[T - t])
     return {
         "paths of the SDE": until(paths, k),
@@ -146,7 +147,7 @@ def axes(green: Path) -> dict:
     across = dict(range=[1, 0], zeroline=False, dtick=0.2)
     x = axis("x / √(signal² + sigma²)", range=[-3, 3], dtick=1)
     above = {f"{N_PATHS} paths of the SDE": SDE_COLOR, "of the ODE": ODE_COLOR}
-    above = key(above | {"the ODE's from the same start": GREEN})
+    above = key(above | {"ODE path from the same start": GREEN})
     beside = axis(f"density; {N} states each", range=[0, 1.3], dtick=0.5)
     crowd = key({"SDE": SDE_COLOR, "ODE": ODE_COLOR, "exact": GREY}, gap=2)
     under = f"log p_u along the green path: {key({'exact': GREY, 'by the ODE': GREEN}, gap=2)}"
@@ -164,28 +165,28 @@ def axes(green: Path) -> dict:
 def says(name: str, t: int, rank: int, x: np.ndarray, below: str) -> str:
     """What to see at u = t/T; x [N_PATHS] is where the SDE's paths are."""
     if t == T:
-        first = f" (The SDE starts at {FIRST[name]}, since at 1 it is infinite.)" if name in FIRST else ""
-        return f"u = 1: noise. The green path and all orange ones start where {rank}% lie below.{first}"
+        first = f" (The SDE starts at u = {FIRST[name]}: at 1 it is infinite.)" if name in FIRST else ""
+        return f"u = 1: noise. The green path and all orange paths start at percentile {rank}.{first}"
     if t > 0:
         return (
-            f"Below the green path lie {below} of the density, as at every u: the ODE keeps the order. The "
-            "SDE does not: from the same start its paths have come to "
-            f"{text(x.min(), 2)} … {text(x.max(), 2)}."
+            f"At every u, {below} of the density lies below the green path: the ODE keeps points in order. "
+            "The SDE does not: its paths began together and are now between "
+            f"{text(x.min(), 2)} and {text(x.max(), 2)}."
         )
     left = int((x < BETWEEN).sum())
     return (
-        f"u = 0: data. From one start {left} of {N_PATHS} paths of the SDE have come to the left blob and "
-        f"{N_PATHS - left} to the right. The green path ends where {below} of the data lie below."
+        f"u = 0: data. From the same start, {left} of {N_PATHS} SDE paths have come to the left blob and "
+        f"{N_PATHS - left} to the right. The green path ends with {below} of the data below it."
     )
 
 
 def warns(steps: int, distance: float) -> str:
-    """A word where the SDE's steps are too few for its density."""
+    """A warning where the SDE has too few steps for its density."""
     if distance <= CHANCE:
         return ""
     return (
-        f"{steps} steps are too few for the SDE: its KS distance is {text(distance, 2)}, where {N} draws "
-        f"from the density stay below {text(CHANCE, 2)} in 99 of 100 cases."
+        f"{steps} steps are too few for the SDE: its KS distance is {text(distance, 2)}. That of {N} draws "
+        f"from the exact density is below {text(CHANCE, 2)} in 99 of 100 cases."
     )
 
 
@@ -193,7 +194,7 @@ def describe(t: int, row: dict) -> str:
     """The figure in words."""
     variance, exact = (text(row[name], 3) for name in ("SDE: variance/exact", "log p_u, exact"))
     return (
-        f"At u = {text(t / T)}, over the density: paths of the SDE and the ODE up to here. Beside it "
-        f"histograms of {N} states each; the SDE's variance as a part of the exact one: {variance}. Below, "
-        f"along the green path, log p_u: {exact}, and by the ODE {row['log p_u, by the ODE − exact']} more."
+        f"Paths of the SDE and the ODE from u = 1 to {text(t / T)}, over the density. Beside them, "
+        f"histograms of {N} states each; the SDE's variance is {variance} times the exact one. Below, along "
+        f"the green path, log p_u: exact {exact}; by the ODE {row['log p_u, by the ODE − exact']} more."
     )

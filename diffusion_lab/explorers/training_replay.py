@@ -1,4 +1,4 @@
-"""Loss per t and training replay: a training run to scrub through, from the untrained network to the last."""
+"""Loss per t and training replay: scrub through a training run, from the first step to the last."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,25 +14,26 @@ from ..experiments.replayed import between_classes, errors_of_score, has_classes
 
 # Traces, panels, what changes with k (traces, numbers, sentence, code), and more of the layout
 Half = tuple[dict, list[dict], Callable[[int], tuple[dict, dict, str, str]], dict]
-TIMES = range(75, 1000, 150)  # those of the score, where T = 1000
+TIMES = range(75, 1000, 150)  # the times of the score, where T = 1000
 NETWORK, BEST = PALETTE["blue"], PALETTE["vermillion"]
 VIEWS = {"eps": "ε", "x0": "x_0", "v": "v"}
 LIMIT, FIELD = 1.35, 41  # the planes are [−LIMIT, LIMIT]², the densities FIELD × FIELD
 
 
 class TrainingReplay(Explorer):
-    """The main slider is the number of training steps done. All that is shown was recorded in a training run.
+    """The main slider is the number of training steps done. Everything shown was recorded in a training run.
 
     "mixture": a network learns the 2-D mixture, whose score and lowest possible loss are known exactly.
-    "digits": a small U-Net learns the digits; each row of samples comes from one noise, told ten classes. The
-    loss is that of the averaged weights; x_0 and ε are the same at every t and at every step.
+    "digits": a small U-Net learns the digits; each row of samples has one noise and ten classes.
+    The loss is measured with the averaged weights; x_0 and ε are the same at every t and at every step.
 
-    Numbers: the loss, its mean over t. For the mixture, the loss of the exact denoiser, and what is still to
-    learn: the mean squared distance of the network from it; and at the t chosen, over x_t ~ q_t, the root
-    mean square of the exact score and of the network's error in it. For digits, the loss at three t, and how
-    far the samples of a row are from their mean (rms): what the class decides, not the noise.
+    Numbers: the mean loss over t. For the mixture: the loss of the exact denoiser; what is still to learn,
+    which is the mean squared distance of the network from that denoiser; and, at the chosen t and over
+    x_t ~ q_t, the root mean square of the exact score and of the network's error in it. For digits: the loss
+    at three t, and the rms distance of a row's samples from their mean, which the class decides, not the
+    noise.
 
-    TrainingReplay(run=recorder.recording()) shows a run of your own, too (`replay.Recorder`).
+    TrainingReplay(run=recorder.recording()) shows a run of your own (`replay.Recorder`).
     """
 
     title = "Loss per t and training replay"
@@ -55,12 +56,12 @@ class TrainingReplay(Explorer):
             run, made = recorded(source), Source(f'replay.load("{source}")')
         t = int(run.times[replay.SCORED][TIMES.index(t)])
         above, panels, at, more = draw_images(run, made) if run.floor is None else draw_points(run, made, t)
-        alt = "The exact score, the learned one, samples."
+        alt = "The exact score, the learned score, and samples."
         alt = "Samples, in two rows of images." if run.floor is None else alt
         frames, alt = [], f"{alt} Below, the network's loss over t, and over the training steps."
         for k, step in enumerate(run.steps.tolist()):
             changes, numbers, said, code = at(k)
-            # The network with k steps behind it is the one that step k + 1 sees
+            # The network after k steps is the one that step k + 1 uses
             changes |= {"loss": {"y": run.loss[k]}, "now": {"x": [step + 1], "y": [run.loss[k].mean()]}}
             numbers = {"training steps": step, "loss": run.loss[k].mean().item()} | numbers
             frames.append(Frame(step, changes, numbers, said, code=code, alt=alt))
@@ -70,17 +71,17 @@ class TrainingReplay(Explorer):
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         if self.source == "this run":
-            data.pop(STATE, None)  # nobody else has this run, to draw it again
+            data.pop(STATE, None)  # only this kernel has the run, so it cannot be drawn again
         return data, metadata
 
 
 # --- a run on the mixture
 def draw_points(run: replay.Recording, made: Source, t: int) -> Half:
-    """The exact score at t, the learned one, samples: (traces, panels, what changes with k, layout)."""
+    """The exact score at t, the learned one, and samples: (traces, panels, what changes with k, layout)."""
     (floor, error, score), mixture, tails = known(run), toy_mixture(), replay.PLANE.numpy()
     noised, j = mixture.noised(t, run.recipe.make_schedule()), run.times[replay.SCORED].tolist().index(t)
     exact, (size, errors) = noised.score(replay.PLANE).numpy(), errors_of_score(run, t)
-    scale = 0.13 / np.sqrt((exact**2).mean())  # the same at each step: the learned arrows grow to the exact
+    scale = 0.13 / np.sqrt((exact**2).mean())  # the same at every step: the learned arrows grow to match
 
     def at(k: int) -> tuple[dict, dict, str, str]:
         learned = scale * score[k, j].numpy()
@@ -108,16 +109,16 @@ def draw_points(run: replay.Recording, made: Source, t: int) -> Half:
 def says_of_points(run: replay.Recording, k: int) -> str:
     """What to see at checkpoint k."""
     if k == 0:
-        said = f"Untrained, the network says {VIEWS[run.recipe.predicts]} = 0, whatever it sees"
-        right = ", which would be right for data from N(0, I): the score −x, the samples just noise."
+        said = f"The untrained network predicts {VIEWS[run.recipe.predicts]} = 0 for every input"
+        right = ". This is right for data from N(0, I): the score is −x, and the samples are just noise."
         return said + (right if run.recipe.predicts == "v" else ".")
     (floor, error, _), low = known(run), 0.3 * run.recipe.T
     left = error[k]
     if left.mean() < 0.02 * floor.mean():
-        return "No denoiser can do much better: the loss does not go to 0, since x_t does not tell x_0."
+        return "No denoiser can do much better. The loss does not reach 0, since x_t does not determine x_0."
     share = (left[run.times <= low].sum() / left.sum()).item()
-    said = f"{share:.0%} of what is still to learn lies at t ≤ {low:g}"
-    return f"{said}: the outline comes first, the detail later." if share > 0.8 else f"{said}."
+    said = f"{share:.0%} of what is still to learn is at t ≤ {low:g}"
+    return f"{said}: the outline is learned first, the detail later." if share > 0.8 else f"{said}."
 
 
 # --- a run on images
@@ -135,7 +136,7 @@ def draw_images(run: replay.Recording, made: Source) -> Half:
         code = listing(between_classes, then, run=made)
         return {"samples": {"z": sheets[k]}}, numbers, says_of_images(run, k, apart), code
 
-    head = "samples (DDIM)" + (": one noise for each row, another class in each column" * has_classes(run))
+    head = "samples (DDIM)" + (": one noise per row, one class per column" * has_classes(run))
     top = panel(1, (0, 1), (0.58, 1), head, **drawing.framed(1, *sheets[0].shape))
     return {"samples": drawing.image(sheets[0], 1)}, [top], at, dict(height=440, shapes=[drawing.behind()])
 
@@ -144,19 +145,19 @@ def says_of_images(run: replay.Recording, k: int, apart: Tensor | None) -> str:
     """What to see at checkpoint k."""
     if k == 0:
         view = VIEWS[run.recipe.predicts]
-        return f"Untrained, the network says {view} = 0, whatever it sees: the loss is the mean of {view}²."
+        return f"The untrained network predicts {view} = 0 for every input: the loss is the mean of {view}²."
     fall = (run.loss[0] - run.loss[k]) / (run.loss[0] - run.loss[-1])  # 1 at the end
     done = [f"{max(fall[i].item(), 0):.0%} at t = {run.times[i]}" for i in (-1, 0)]
-    said = f"Of its fall in this run, the loss has {' and '.join(done)} behind it."
+    said = f"Of its total fall in this run, the loss has made {' and '.join(done)}."
     if apart is None:
         return said
-    alike = "The samples of a row are still alike" if apart[k] < 0.2 else "One noise, told different classes"
-    return f"{alike}. {said}"
+    row = "are still alike" if apart[k] < 0.2 else "differ by class"
+    return f"The samples of a row {row}. {said}"
 
 
 # --- below, the losses
 def losses(run: replay.Recording, n: int, t: int) -> dict:
-    """The loss over t, and over the steps, on the two axes after n; last, a mark at the present step."""
+    """The loss over t, and over the steps, on the two axes after n; last, a mark at the current step."""
     x, in_training = in_blocks(run.per_step.numpy())
     drawn = {"loss": curve(NETWORK, 2.5, n + 1, x=run.times)}
     drawn["untrained"] = curve(GREY, 1.5, n + 1, "dot", x=run.times, y=run.loss[0])
@@ -171,12 +172,12 @@ def losses(run: replay.Recording, n: int, t: int) -> dict:
 
 
 def highest(run: replay.Recording) -> float:
-    """The top of both axes of the loss."""
+    """The top of both loss axes."""
     return 1.08 * run.loss.max().item()
 
 
 def loss_panels(run: replay.Recording, n: int) -> list[dict]:
-    """Their two panels, with a key each."""
+    """The two panels of the loss, each with its key."""
     y, T, exact = (0, 0.42 if run.floor is None else 0.3), run.recipe.T, {"exact": BEST} if n > 1 else {}
     linear = axis("t", range=[-0.01 * T, 1.01 * T])
     log = axis("training step", log=True, range=[-0.05, np.log10(1.1 * run.recipe.steps)])

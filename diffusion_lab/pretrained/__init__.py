@@ -1,8 +1,8 @@
 """Trained weights that come with the package, each beside its recipe and its measured quality.
 
-NAME.safetensors holds the weights in float16, NAME.json the recipe they were trained by and how good they are
-*after* that rounding. ``python -m diffusion_lab train NAME`` follows the recipe again.
-digits.samplers.csv tells how good each sampler's digits are; benchmarks/digits_samplers.py measures them.
+NAME.safetensors holds the weights in float16. NAME.json holds the recipe of their training, and their quality
+*after* that rounding. ``python -m diffusion_lab train NAME`` follows the recipe again. digits.samplers.csv
+says how good each sampler's digits are; benchmarks/digits_samplers.py measures them.
 """
 
 import csv
@@ -14,7 +14,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from .. import data
+from .. import data, pictures
 from ..checkpoints import FilePath, read_safetensors, write_atomically
 from ..forward import q_sample
 from ..model import ModelDenoiser
@@ -26,16 +26,16 @@ FORMAT = "diffusion_lab weights 1"
 
 
 def names(folder: FilePath = FOLDER) -> list[str]:
-    """The networks that `load` knows, in alphabetical order."""
+    """The names that `load` knows, in alphabetical order."""
     return [name for name in recipes(folder) if (Path(folder) / f"{name}.safetensors").exists()]
 
 
 def load(name: str, folder: FilePath = FOLDER) -> ModelDenoiser:
-    """The trained denoiser, in eval mode, on the CPU, in float32; its weights ask for no gradient.
+    """The trained denoiser, in eval mode, on the CPU, in float32; its weights require no gradient.
 
-    `.schedule` is the one it was trained on; `.given(label)` tells it the class. Each call reads the file
-    anew and gives a network that is yours to change. Raises ValueError for a name
-    that is not in names(), and for files that do not fit together.
+    `.schedule` is the schedule of its training; `.given(label)` sets the class. Each call reads the file
+    again and returns a new network, which you may change. Raises ValueError for a name that is not in
+    names(), and for files that do not fit together.
     """
     known = names(folder)
     if name not in known:
@@ -50,7 +50,7 @@ def load(name: str, folder: FilePath = FOLDER) -> ModelDenoiser:
 
 
 def recipes(folder: FilePath = FOLDER) -> list[str]:
-    """The names of all recipes there, trained or not."""
+    """The names of all recipes in the folder, trained or not."""
     return sorted(path.stem for path in Path(folder).glob("*.json"))
 
 
@@ -60,7 +60,7 @@ def read_recipe(name: str, folder: FilePath = FOLDER) -> Recipe:
 
 
 def quality(name: str, folder: FilePath = FOLDER) -> dict[str, Any]:
-    """The measured quality in NAME.json, {} before the first training; ValueError for an unknown name."""
+    """The measured quality in NAME.json ({} before the first training); ValueError for an unknown name."""
     return _read_json(name, folder).get("quality", {})
 
 
@@ -69,8 +69,8 @@ def sampler_table(
 ) -> dict[tuple[str, str, int, int], dict[str, float]]:
     """How close a sampler's digits are to held-out ones: {(sampler, spacing, budget, seed): measured}.
 
-    A run makes at most `budget` calls of the network. Measured: `calls`, the calls it made; the Fréchet
-    distance between `features` and between `pixels`; the share `recognised`; `precision`, `recall`.
+    A run makes at most `budget` calls of the network. Measured are `calls`, the calls it made; the Fréchet
+    distance in `features` and in `pixels`; the share `recognised`; `precision` and `recall`.
     """
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     table = {}
@@ -90,7 +90,7 @@ def save(name: str, result: Result, quality: dict[str, Any], folder: FilePath = 
 
 
 def rounded(result: Result) -> ModelDenoiser:
-    """The result's denoiser as `load` would give it back: on the CPU, its weights rounded to float16."""
+    """The result's denoiser as `load` would return it: on the CPU, with weights rounded to float16."""
     net = result.recipe.make_network(_in_float16(result)).eval().requires_grad_(False)
     return ModelDenoiser(net, result.denoiser.schedule, result.denoiser.predicts)
 
@@ -104,16 +104,21 @@ def _in_float16(result: Result) -> dict[str, torch.Tensor]:
 def measure(denoiser: ModelDenoiser, recipe: Recipe, repeats: int = 8) -> dict[str, Any]:
     """Mean squared error of x̂_0 per coordinate, on held-out data, at the t of SNR 3 and of SNR 10.
 
-    Held out are the test digits, each told its class, or points that the training did not draw. The noise is
-    the same at every call. Raises ValueError for a recipe with data of your own.
+    Held-out data are the test digits, with their classes; points that the training did not draw; or 512 patches
+    of the other half of the photograph (for "upscaling" with their enlarged remains). The noise is the same in
+    every call. Raises ValueError for a recipe with data of your own.
     """
     if recipe.data == "digits":
         x0, label = data.digits("test")
     elif recipe.data in data.TOYS:
         fresh = torch.Generator().manual_seed(recipe.seed + 1)
         x0, label = data.TOYS[recipe.data](10_000, fresh), None
+    elif recipe.data in pictures.SETS:
+        drawn = pictures.SETS[recipe.data](512, split="test", generator=torch.Generator().manual_seed(0))
+        x0, label = drawn if isinstance(drawn, tuple) else (drawn, None)
     else:
-        raise ValueError(f"data must be digits or one of {', '.join(data.TOYS)}; got {recipe.data!r}")
+        known = ", ".join([*data.TOYS, *pictures.SETS])
+        raise ValueError(f"data must be digits or one of {known}; got {recipe.data!r}")
     generator = torch.Generator().manual_seed(0)
     errors = {}
     for snr in (3, 10):

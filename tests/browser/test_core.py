@@ -190,4 +190,4 @@ def test_a_page_from_the_disk(page, tmp_path):
     expect(root.get_by_role("alert")).to_have_text("")
     for name in ("N", "width"):
         expect(control(root, name)).to_be_disabled()
-    expect(root).to_contain_text("Live in JupyterLab: N, width.")
+    expect(root).to_contain_text("Works only in JupyterLab: N, width.")

@@ -182,7 +182,7 @@ def test_no_more_than_the_most(root):
         for x in (-1, 1):
             page.mouse.move(*spot(root, x, row), steps=13)
     page.mouse.up()
-    assert said(root) == "64 points are the most"
+    assert said(root) == "at most 64 points"
     assert_shows(root, points(root))
     assert len(points(root)) == 64
 
@@ -236,7 +236,7 @@ def test_a_page_from_the_disk(page, tmp_path, precompute):
     page.mouse.click(*spot(root, 0, 0.5))
     root.locator(".pad").press("Enter")
     assert_shows(root, START)
-    expect(root.locator("[data-control=points]")).to_contain_text("Drawing: live in JupyterLab.")
+    expect(root.locator("[data-control=points]")).to_contain_text("Drawing works only in JupyterLab.")
     expect(control(root, "points")).to_be_disabled()
     expect(root.get_by_role("button", name="undo")).to_be_disabled()
     ring = root.get_by_role("button", name="ring")

@@ -44,6 +44,7 @@ from diffusion_lab.explorers import (
     Posterior,
     SampleMetrics,
     SamplerRace,
+    Scanner,
     ScoreAndEps,
     SdeAndOde,
     TrainingReplay,
@@ -68,6 +69,7 @@ START = {
     SamplerRace: dict(source="mixture", spacing="log_snr", calls=10),
     SdeAndOde: dict(process="vp", steps=20, rank=40, seed=0, u=0.4),
     Guidance: dict(label="blob 1", seed=0, w=2.5),
+    Scanner: dict(kind="CT", lesion=True, seed=1, count=4),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
@@ -143,6 +145,10 @@ MOVES = {
     (Guidance, "label"): [("End", "digit 9"), ("Home", "blob 0"), (DOWN, "blob 1")],
     (Guidance, "seed"): [(RIGHT, 1), ("Home", 0)],
     (Guidance, "w"): [(RIGHT, 2.75), (TYPED + "2.5", 2.5)],
+    (Scanner, "kind"): [(DOWN, "MR"), (UP, "CT")],
+    (Scanner, "lesion"): [(SPACE, False), (SPACE, True)],
+    (Scanner, "seed"): [(RIGHT, 2), ("End", 20), (TYPED + "1", 1)],
+    (Scanner, "count"): [(RIGHT, 5), ("End", 12), (TYPED + "4", 4)],
 }
 
 
@@ -354,8 +360,8 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
 def test_the_warning_comes_and_goes(lab):
     root = lab.find(NoiseSchedules)
     warning = root.locator("[data-role=warning]")
-    expect(warning).to_contain_text("The end is not noise: linear")
-    assert words(root, "warning").startswith("The end is not noise: linear (√ᾱ_T = 0.6).")  # T = 100
+    expect(warning).to_contain_text("x_T still holds data: linear")
+    assert words(root, "warning").startswith("x_T still holds data: linear (√ᾱ_T = 0.6).")  # T = 100
     lab.python("noiseschedules.T = 1000")
     expect(warning).to_have_text("")
     lab.python("noiseschedules.T = 50")
@@ -478,4 +484,5 @@ def test_alone_from_the_disk(page, tmp_path):
     for name in others:
         expect(control(root, name)).to_be_disabled()
     asleep = ", ".join(cls.controls[name].label or name for name in others)
-    expect(root.locator(".controls + .note")).to_have_text(f"Live in JupyterLab: {asleep}." if asleep else "")
+    note = f"Works only in JupyterLab: {asleep}." if asleep else ""
+    expect(root.locator(".controls + .note")).to_have_text(note)

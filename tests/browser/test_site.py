@@ -243,5 +243,5 @@ def test_every_explorer_moves(opened):
         for name in cls.controls.keys() - {main, *cls.portable}:
             expect(control(root, name)).to_be_disabled()
         asleep = [c.label or name for name, c in cls.controls.items() if name not in (main, *cls.portable)]
-        note = f"Live in JupyterLab: {', '.join(asleep)}." if asleep else ""
+        note = f"Works only in JupyterLab: {', '.join(asleep)}." if asleep else ""
         expect(root.locator(".controls + .note")).to_have_text(note)

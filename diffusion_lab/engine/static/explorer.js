@@ -29,7 +29,7 @@ export function render({ model, el }) {
   const code = part("pre", "code"), listing = h("details", {}, h("summary", {}, "show the code"), code);
   const readout = h("div", { ariaLive: "polite", ariaAtomic: "true" }, numbers, sentence, warning);
   const asleep = others.filter(dead).map((c) => c.label).join(", ");
-  const note = part("p", "note", { textContent: asleep && `Live in JupyterLab: ${asleep}.` });
+  const note = part("p", "note", { textContent: asleep && `Works only in JupyterLab: ${asleep}.` });
   const level = el.closest("[data-heading]")?.dataset.heading ?? 3;  // of a page of its own: 1
   const playing = main && player(main, (value) => set(main, value),
                                  (quiet) => { readout.ariaLive = quiet ? "off" : "polite"; });
@@ -43,7 +43,7 @@ export function render({ model, el }) {
 
   function inputs(c) {
     const disabled = dead(c), box = h("div", { className: "control", "data-control": c.name });
-    const common = { disabled, title: disabled ? "live in JupyterLab" : "" };
+    const common = { disabled, title: disabled ? "works only in JupyterLab" : "" };
     const show = INPUTS[c.kind](c, box, () => model.get(c.name), (value) => set(c, value), common,
                                 Boolean(spec.live));
     on([`change:${c.name}`], show);
@@ -129,7 +129,7 @@ export function render({ model, el }) {
     clearTimeout(patience);
     if (busy) patience = setTimeout(() => { working.textContent = "no answer yet: is the kernel running?"; }, 8000);
     const message = model.get("_error");
-    error.textContent = message && `${message}\nWhat is shown is from before.`;
+    error.textContent = message && `${message}\nThe figure and the numbers are from before this error.`;
     root.classList.toggle("stale", Boolean(message));
   }
   on([...others.map((c) => `change:${c.name}`), "change:_answered", "change:_error"], state);

@@ -4,8 +4,8 @@ import { h, same } from "./util.js";
 /** A square to draw points on, by mouse, pen, finger or keys; `still` on a page without a kernel.
  * @type {import("./controls.js").Input} */
 export function pad(c, box, value, set, { disabled }, still) {
-  const HOW = "Click or drag: add points, or move one; double click: remove it. Keys: arrows, also with Shift; " +
-    "Enter: add a point, lift it, put it down; Delete.";
+  const HOW = "Click or drag to add points, or to move one; double-click to remove one. Keys: arrows (also with Shift) " +
+    "move; Enter adds a point, picks it up or puts it down; Delete removes it.";
   const EDGE = 1.25, REACH = 0.08, GAP = 0.15, past = [];  // GAP: between points painted in one drag
   let cursor = [0, 0], held = -1;  // where keys act, and the point in hand
   const round = (z) => Math.round(100 * Math.min(1, Math.max(-1, z))) / 100 || 0;
@@ -27,7 +27,7 @@ export function pad(c, box, value, set, { disabled }, still) {
   const keep = () => past.push(value());  // before each change, for undo
   const move = () => change(value().map((p, i) => (i === held ? cursor : p)), `moved to ${named(cursor)}`);
   const add = () => (value().length < c.most ? change([...value(), cursor], `added at ${named(cursor)}`)
-                                             : say(`${c.most} points are the most`));
+                                             : say(`at most ${c.most} points`));
   function remove(i) {
     if (i < 0 || value().length === 1) return say(i < 0 ? "no point here" : "the last point stays");
     keep();
@@ -41,9 +41,9 @@ export function pad(c, box, value, set, { disabled }, still) {
   const button = (name, disabled, onclick) => h("button", { type: "button", disabled, onclick }, name);
   const jump = (name, f) => button(name, disabled, () => { keep(); change(f(), name); });
   const board = h("div", { className: "pad", role: "application", tabIndex: still ? -1 : 0, ariaLabel: c.label,
-    "aria-description": HOW, ariaDisabled: String(still), title: still ? "live in JupyterLab" : "" });
+    "aria-description": HOW, ariaDisabled: String(still), title: still ? "works only in JupyterLab" : "" });
   const said = h("span", { className: "note", "data-role": "said", ariaLive: "polite" });
-  const how = h("p", { className: "note" }, still ? "Drawing: live in JupyterLab." : HOW);
+  const how = h("p", { className: "note" }, still ? "Drawing works only in JupyterLab." : HOW);
   const ticks = Object.entries({ "−1": -1, "0": 0, "1": 1 }).map(([name, z]) => `<path d="M${z},-1V1M-1,${z}H1"/>
     <text x="${z}" y="1.19">${name}</text><text x="-1.13" y="${0.05 - z}">${name}</text>`);
   board.innerHTML = `<svg viewBox="${-EDGE} ${-EDGE} ${2 * EDGE} ${2 * EDGE}">${ticks.join("")}<g></g></svg>`;

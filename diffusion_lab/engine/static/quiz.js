@@ -45,7 +45,7 @@ function predictionIn(/** @type {Asked} */ content, commit) {
     if (!radios) number.value = answer;
     fields.disabled = button.hidden = true;
     status.replaceChildren("Committed: ", h("b", {}, radios ? answer : answerIn(content, answer)[0]),
-                           ". Now look for yourself; what you should have seen is open, further down.");
+                           ". Now see for yourself. “What you should have seen” is open, further down.");
     if (focused) status.focus({ preventScroll: true });  // what had it cannot keep it
   }
   return { root, show };
