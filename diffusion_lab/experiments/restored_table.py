@@ -1,0 +1,160 @@
+"""How good each method is on digits of which the right half is hidden: error, spread, coverage, cost.
+
+``python -m diffusion_lab.experiments.restored_table`` measures on the 360 held-out digits, with 19 samples of
+each, and stores the table as pretrained/digits.restored.csv. It takes an hour or two on one core. If it was
+stopped, it goes on with the next row.
+"""
+
+import csv
+import io
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from .. import pretrained
+from ..applications.inverse import dps, mask, pigdm, posterior, repaint, replacement
+from ..checkpoints import FilePath, write_atomically
+from ..samplers import ddpm, p_sample_prior, timesteps
+from ..schedules import cosine
+from ..steps import Step
+from ..views import Denoiser
+from .restored import SHAPE, STD, class_gaussians, quality
+from .stored import digits, trained
+
+FILE = pretrained.FOLDER / "digits.restored.csv"
+COLUMNS = [
+    "prior",
+    "method",
+    "steps",
+    "pictures",
+    "error",
+    "uncertainty",
+    "spread",
+    "coverage",
+    "calls",
+    "seconds",
+]
+SAMPLES = 19  # of each picture: see `quality`
+KEEP = torch.zeros(SHAPE, dtype=torch.bool)
+KEEP[..., :4] = True  # the left half is seen
+SEEN = mask(SHAPE, KEEP, STD)
+PASTE = {"replacement": replacement, "RePaint": repaint}
+STEER = {
+    "DPS, weight 2": lambda *told: dps(*told, weight=2.0),
+    "DPS, weight 50": dps,  # the theory's, 1/(2 std²)
+    "ΠGDM, flat": lambda *told: pigdm(*told, "flat"),
+    "ΠGDM, Tweedie": pigdm,
+}
+RUNS = [  # (method, steps, clipped), and of how many pictures one is measured, under either prior
+    (("replacement", 50, False), {"Gaussians": 4, "network": 1}),
+    (("RePaint", 25, False), {"Gaussians": 4, "network": 1}),
+    (("DPS, weight 2", 50, False), {"Gaussians": 4, "network": 1}),
+    (("ΠGDM, flat", 50, False), {"Gaussians": 4, "network": 1}),
+    (("DPS, weight 50", 50, True), {"Gaussians": 4, "network": 1}),
+    (("ΠGDM, Tweedie", 25, False), {"Gaussians": 10, "network": 10}),  # 32 backward passes a call
+]
+
+
+def priors() -> dict[str, Denoiser]:
+    """The class Gaussians, whose posterior is known, and the network that ships, both without a class."""
+    return {
+        "Gaussians": class_gaussians().denoiser(cosine(1000)),
+        "network": trained("digits").given(None),
+    }
+
+
+def exact_row() -> dict:
+    """The right answer under the class Gaussians: exact samples, and no call of a denoiser."""
+    truth, y = measured(1)
+    began = time.process_time()
+    found = [posterior(class_gaussians(), SEEN, one) for one in y]
+    samples = [p.sample(SAMPLES, torch.Generator().manual_seed(i)) for i, p in enumerate(found)]
+    seconds = time.process_time() - began
+    return row("Gaussians", "exact posterior", 0, truth, torch.stack(samples), 0, seconds)
+
+
+def method_row(prior: str, method: str, steps: int, clipped: bool, every: int) -> dict:
+    """One method with one prior: 19 samples of each `every`-th held-out digit, all in one batch."""
+    truth, y = measured(every)
+    denoiser = priors()[prior]
+    dtype = torch.float64 if prior == "Gaussians" else torch.float32
+    generator, schedule = torch.Generator().manual_seed(1), cosine(1000)
+    x_T = p_sample_prior((len(truth) * SAMPLES, *SHAPE), schedule, generator, dtype=dtype)
+    told = denoiser, SEEN, y.to(dtype).repeat_interleave(SAMPLES, 0)
+    options: dict = dict(
+        timesteps=timesteps(schedule, steps), clip=1.0 if clipped else None, generator=generator
+    )
+    began = time.process_time()
+    run: Iterator[Step]
+    run = (
+        PASTE[method](*told, x_T, **options)
+        if method in PASTE
+        else ddpm(STEER[method](*told), x_T, **options)
+    )
+    *_, last = run
+    seconds = time.process_time() - began
+    x = last.x.double().reshape(len(truth), SAMPLES, *SHAPE)
+    return row(prior, method + ", clipped" * clipped, steps, truth, x, last.calls, seconds)
+
+
+def measured(every: int) -> tuple[Tensor, Tensor]:
+    """Each `every`-th held-out digit, and what is seen of it: the left half, with noise."""
+    truth = digits("test")[0].double()
+    return truth[::every], SEEN.measure(truth, torch.Generator().manual_seed(0))[::every]
+
+
+def row(prior: str, method: str, steps: int, truth: Tensor, x: Tensor, calls: int, seconds: float) -> dict:
+    """One line of the table: the measures of the hidden pixels, and processor seconds a picture."""
+    hidden = ~KEEP.flatten()
+    found = quality(x.flatten(2)[..., hidden], truth.flatten(1)[:, hidden])
+    about = dict(prior=prior, method=method, steps=steps, pictures=len(truth))
+    return (
+        about
+        | {k: round(v, 4) for k, v in found.items()}
+        | dict(calls=calls, seconds=round(seconds / len(truth), 3))
+    )
+
+
+def table(path: FilePath = FILE) -> list[dict]:
+    """The stored rows, numbers as numbers."""
+    with open(path, encoding="utf-8") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    whole, words = ("steps", "pictures", "calls"), ("prior", "method")
+    return [
+        {k: v if k in words else int(v) if k in whole else float(v) for k, v in found.items()}
+        for found in rows
+    ]
+
+
+def save(found: list[dict], path: FilePath = FILE) -> None:
+    """Write the rows as CSV, with a line that says what made them."""
+    text = io.StringIO()
+    text.write("# python -m diffusion_lab.experiments.restored_table\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    write_atomically(path, text.getvalue().encode())
+
+
+def main() -> None:
+    """Measure what is not in the table yet, and store it after each row."""
+    made = table() if FILE.exists() else []
+    wanted: list[tuple | None] = [None]  # the exact posterior
+    wanted += [(prior, *run, every[prior]) for prior in ("network", "Gaussians") for run, every in RUNS]
+    for told in wanted:
+        name = ("Gaussians", "exact posterior")
+        if told is not None:
+            prior, method, _, clipped, _ = told
+            name = (prior, method + ", clipped" * clipped)
+        if name in [(found["prior"], found["method"]) for found in made]:
+            continue
+        made.append(exact_row() if told is None else method_row(*told))
+        print(made[-1], flush=True)
+        save(made)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
