@@ -16,6 +16,8 @@ from torch import Tensor
 
 from .checks import check_int
 from .exact import GaussianMixture
+from .shape_world import read_shapes as read_shapes
+from .shape_world import shapes as shapes
 
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 

@@ -5,7 +5,7 @@ with the right answer: its error, how widely its samples spread, and how often t
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -20,18 +20,21 @@ from ..applications.inverse import (
     repaint,
     replacement,
 )
-from ..checks import Numbers
 from ..exact import GaussianMixture
 from ..samplers import ddpm, p_sample_prior, timesteps
 from ..schedules import cosine
 from ..steps import Step
+from ..views import Denoiser
 from .stored import digits
 
 SHAPE, SIDE = (1, 8, 8), 8
+SCHEDULE = cosine(1000)  # that of the network that ships
 STD = 0.1  # of the noise in y: a bit less than one of the digits' 17 grey levels, which are 0.125 apart
 COUNT = 12  # samples that the explorer shows
 RIDGE = 0.03  # of the class Gaussians: near the best on held-out digits
 
+Told = tuple[Denoiser, Measurement, Tensor]  # the prior's denoiser, what is measured, y
+Hidden = Sequence[tuple[float, float]] | Tensor  # points
 Method = Callable[..., Iterator[Step]]
 
 
@@ -42,7 +45,7 @@ def class_gaussians() -> GaussianMixture:
     return GaussianMixture.fit(images.double(), label, ridge=RIDGE)
 
 
-def visible(hidden: Numbers) -> Tensor:
+def visible(hidden: Hidden) -> Tensor:
     """Which pixels are seen, bool [1, 8, 8]. hidden: points (x, y) in [−1, 1]², y upwards; each hides the
     pixel it lies in.
     """
@@ -53,32 +56,30 @@ def visible(hidden: Numbers) -> Tensor:
     return keep
 
 
-def pasting(x_T: Tensor, times: list[int], told: tuple, generator: torch.Generator) -> Iterator[Step]:
+def pasting(x_T: Tensor, times: list[int], told: Told, generator: torch.Generator) -> Iterator[Step]:
     """Replacement: the seen pixels are pasted in at every step."""
     return replacement(*told, x_T, timesteps=times, generator=generator)
 
 
-def repainting(x_T: Tensor, times: list[int], told: tuple, generator: torch.Generator) -> Iterator[Step]:
+def repainting(x_T: Tensor, times: list[int], told: Told, generator: torch.Generator) -> Iterator[Step]:
     """RePaint with ten resamplings."""
     return repaint(*told, x_T, timesteps=times, resamplings=10, generator=generator)
 
 
-def steered(x_T: Tensor, times: list[int], told: tuple, generator: torch.Generator) -> Iterator[Step]:
+def steered(x_T: Tensor, times: list[int], told: Told, generator: torch.Generator) -> Iterator[Step]:
     """DPS with the small weight that people find by trial, instead of the theory's 1/(2 std²) = 50."""
     return ddpm(dps(*told, weight=2.0), x_T, timesteps=times, generator=generator)
 
 
-def steered_flat(x_T: Tensor, times: list[int], told: tuple, generator: torch.Generator) -> Iterator[Step]:
+def steered_flat(x_T: Tensor, times: list[int], told: Told, generator: torch.Generator) -> Iterator[Step]:
     """ΠGDM that thinks x_t is all there is to know of x_0."""
     return ddpm(pigdm(*told, "flat"), x_T, timesteps=times, generator=generator)
 
 
-def steered_exactly(x_T: Tensor, times: list[int], told: tuple, generator: torch.Generator) -> Iterator[Step]:
+def steered_exactly(x_T: Tensor, times: list[int], told: Told, generator: torch.Generator) -> Iterator[Step]:
     """The best denoiser that was told y, where the prior is the class Gaussians."""
-    denoiser, *rest = told
-    return ddpm(
-        exact_guidance(class_gaussians(), *rest, denoiser.schedule), x_T, None, times, generator=generator
-    )
+    _, seen, y = told
+    return ddpm(exact_guidance(class_gaussians(), seen, y, SCHEDULE), x_T, None, times, generator=generator)
 
 
 METHODS: dict[str, Method] = {
@@ -90,26 +91,26 @@ METHODS: dict[str, Method] = {
 }
 
 
-def clue(hidden: Numbers, picture: int, seed: int) -> tuple[Measurement, Tensor]:
+def clue(hidden: Hidden, picture: int, seed: int) -> tuple[Measurement, Tensor]:
     """What is seen of a held-out digit: the measurement, and y [M]."""
     truth = digits("test")[0][[picture]].double()
     seen = mask(SHAPE, visible(hidden), STD)
     return seen, seen.measure(truth, torch.Generator().manual_seed(1000 + seed))[0]
 
 
-def right_answers(hidden: Numbers, picture: int, seed: int) -> Tensor:
+def right_answers(hidden: Hidden, picture: int, seed: int) -> Tensor:
     """Twelve samples of p(x_0|y) itself, under the class Gaussians: [12, 1, 8, 8]."""
     seen, y = clue(hidden, picture, seed)
     return posterior(class_gaussians(), seen, y).sample(COUNT, torch.Generator().manual_seed(seed))
 
 
-def repair(hidden: Numbers, picture: int, method: str, seed: int) -> list[Step]:
+def repair(hidden: Hidden, picture: int, method: str, seed: int) -> list[Step]:
     """Twelve guesses at the hidden pixels of one held-out digit: every `Step` of the method."""
     seen, y = clue(hidden, picture, seed)
     generator = torch.Generator().manual_seed(seed)
-    denoiser = class_gaussians().denoiser(cosine(1000))
-    x_T = p_sample_prior((COUNT, *SHAPE), denoiser.schedule, generator, dtype=torch.float64)
-    times = timesteps(denoiser.schedule, 25)
+    denoiser = class_gaussians().denoiser(SCHEDULE)
+    x_T = p_sample_prior((COUNT, *SHAPE), SCHEDULE, generator, dtype=torch.float64)
+    times = timesteps(SCHEDULE, 25)
     run = list(METHODS[method](x_T, times, (denoiser, seen, y), generator))
     return run
 

@@ -44,15 +44,15 @@ PASTE = {"replacement": replacement, "RePaint": repaint}
 STEER = {
     "DPS, weight 2": lambda *told: dps(*told, weight=2.0),
     "DPS, weight 50": dps,  # the theory's, 1/(2 std²)
-    "ΠGDM, flat": lambda *told: pigdm(*told, "flat"),
+    "ΠGDM, flat": lambda *told: pigdm(*told, variance="flat"),
     "ΠGDM, Tweedie": pigdm,
 }
 RUNS = [  # (method, steps, clipped), and of how many pictures one is measured, under either prior
     (("replacement", 50, False), {"Gaussians": 4, "network": 1}),
     (("RePaint", 25, False), {"Gaussians": 4, "network": 1}),
-    (("DPS, weight 2", 50, False), {"Gaussians": 4, "network": 1}),
-    (("ΠGDM, flat", 50, False), {"Gaussians": 4, "network": 1}),
-    (("DPS, weight 50", 50, True), {"Gaussians": 4, "network": 1}),
+    (("DPS, weight 2", 25, False), {"Gaussians": 4, "network": 1}),
+    (("ΠGDM, flat", 50, False), {"Gaussians": 4, "network": 4}),
+    (("DPS, weight 50", 50, True), {"Gaussians": 4, "network": 4}),
     (("ΠGDM, Tweedie", 25, False), {"Gaussians": 10, "network": 10}),  # 32 backward passes a call
 ]
 
