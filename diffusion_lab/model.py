@@ -44,7 +44,7 @@ class ModelDenoiser:
         self._from_view = getattr(Prediction, f"from_{predicts}")
 
     def given(self, label: Label | None) -> "ModelDenoiser":
-        """The same network, given the class: one label, [B] labels, or None for "any class"; or given a picture."""
+        """The same network, given the class: one label, [B] labels, or None for "any class"; or a picture."""
         return ModelDenoiser(self.net, self.schedule, self.predicts, label)
 
     @property

@@ -36,6 +36,7 @@ from .layers import Dropout, Label, check_label
 from .model import ModelDenoiser
 from .recipe import Recipe
 from .schedules import NoiseSchedule
+from .unet import MLP, TinyUNet
 from .views import Prediction
 
 __all__ = ["History", "Result", "check_device", "learning_rate", "load_data", "loss_weight", "train"]
@@ -68,8 +69,8 @@ def train(
     """Trains the recipe's network.
 
     :param data: x0 `[N, *D]` in [−1, 1], or (x0, label [N]); labels may be a list or array, and are ignored
-        if the network has no classes. They are pictures for a network that is `told` pictures. Unless given, it is
-        the set that the recipe names
+        if the network has no classes. For a network that is `told` pictures they are these pictures. Unless
+        given, it is the set that the recipe names
     :param device: "cpu", "cuda", "mps", …
     :param callback: called as callback(step, denoiser, history) every `callback_every` steps and after the
         last; the denoiser has the current averaged weights, and can be sampled from
@@ -258,7 +259,7 @@ def _check_x0(x0: Tensor, recipe: Recipe) -> Tensor:
     return x0.detach().cpu().float()
 
 
-def _check_labels(label: Label | None, x0: Tensor, net: nn.Module) -> Tensor | None:
+def _check_labels(label: Label | None, x0: Tensor, net: TinyUNet | MLP) -> Tensor | None:
     told, num_classes, N = getattr(net, "told", 0), net.num_classes, len(x0)
     if told:
         if label is None:

@@ -128,9 +128,9 @@ class TinyUNet(nn.Module):
         """x [B, C, S, S]; t one time or [B], real or integer; label None, one or [B] -> like x.
 
         Where the network is `told` a picture, that is the label: [B, told, S, S], or [1, …] for one that all
-        are told. drop [B], bool, hides the label of those examples. Raises ValueError for an image that is not square,
-        or has another number of channels or a side that the levels do not divide; for a label out of range;
-        and for a t or label that is neither one number nor [B].
+        are told. drop [B], bool, hides the label of those examples. Raises ValueError for an image that is
+        not square, or has another number of channels or a side that the levels do not divide; for a label out
+        of range, or a picture of another shape; and for a t or label that is neither one number nor [B].
         """
         self._check_image(x)
         if self.told:

@@ -18,8 +18,11 @@ STATES = {
     "NoiseSchedules": dict(third="sigmoid", T=100, t=60),
     "TrainingReplay": dict(step=300),
     "Guidance": dict(label="blob 1", w=3.0),
+    "Repair": dict(method="DPS"),
     "SampleMetrics": dict(how="copies", s=0.7),
     "SdeAndOde": dict(u=0.1),
+    "SdEdit": dict(t0=600),
+    "SuperResolution": dict(picture=2, w=1.0),
 }
 
 

@@ -110,7 +110,7 @@ def test_an_interrupted_run_goes_on(folder, monkeypatch, capsys):
     [
         (["train"], "give one of NAME (digits,"),
         (["train", "digits", "--all"], "give one of NAME"),
-        (["train", "cats"], "name must be one of digits, mixture, moons; got 'cats'"),
+        (["train", "cats"], "name must be one of digits, mixture, moons, patches, upscaling; got 'cats'"),
         (["train", "moons", "--device", "warp"], "device must be one that this machine has; got 'warp'"),
         (["train", "moons", "--steps", "0"], "steps must be an integer of at least 1; got 0"),
         (["train", "moons", "--resume"], "moons.checkpoint' must be a 'diffusion_lab checkpoint 1' file"),

@@ -27,6 +27,9 @@ MODULE = {
     "bits": "elbo",
     "fast_samplers": "samplers",
     "diffusers": "samplers",
+    "super_resolution": "applications.super_resolution",
+    "editing": "applications.editing",
+    "medical": "applications.phantoms",
 }
 UNCHECKED = {"nbval-ignore-output", "NBVAL_IGNORE_OUTPUT", "PYTEST_VALIDATE_IGNORE_OUTPUT"}
 TITLES = {getattr(explorers, name).title: name for name in explorers.__all__}

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from ..checkpoints import write_atomically
-from . import elbo_errors, guided, race, sde_flow, spoilt_digits, strokes
+from . import elbo_errors, guided, race, sde_flow, spoilt_digits, strokes, super_resolved
 from .stored import SHIPPED
 
 
@@ -23,6 +23,9 @@ def parts() -> dict:
     for pair in itertools.product(elbo_errors.SOURCES, elbo_errors.DENOISERS):
         found[".".join(("errors", *pair))] = (elbo_errors.measured, *pair)
     found |= {f"guidance.digit {label}": (guided.drawn, label, 0) for label in range(10)}
+    found |= {
+        f"super-resolution.{method}": (super_resolved.drawn, method) for method in super_resolved.EXPLORED
+    }
     return found | {"usual": (usual,), "edited.digits": (strokes.of_real_digits,)}
 
 

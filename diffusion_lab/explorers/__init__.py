@@ -1,4 +1,4 @@
-"""Explorers: figures with sliders on the code of the lecture. One file each, on what `engine` offers."""
+"""Explorers: figures with sliders that run the code of the lecture. Each is one file, built on `engine`."""
 
 from .chain_and_jump import ChainAndJump
 from .denoising import Denoising
@@ -9,12 +9,17 @@ from .noise_schedules import NoiseSchedules
 from .one_step import OneStep
 from .own_data import OwnData
 from .posterior import Posterior
+from .repair import Repair
 from .sample_metrics import SampleMetrics
 from .sampler_race import SamplerRace
+from .scanner import Scanner
 from .score_and_eps import ScoreAndEps
 from .sde_and_ode import SdeAndOde
+from .sdedit import SdEdit
+from .super_resolution import SuperResolution
 from .training_replay import TrainingReplay
 
 __all__ = ["ChainAndJump", "Denoising", "ElboTerms", "ElboTotals", "Guidance"]
-__all__ += ["NoiseSchedules", "OneStep", "OwnData", "Posterior", "SampleMetrics"]
-__all__ += ["SamplerRace", "ScoreAndEps", "SdeAndOde", "TrainingReplay"]
+__all__ += ["NoiseSchedules", "OneStep", "OwnData", "Posterior", "Repair", "SampleMetrics"]
+__all__ += ["SamplerRace", "Scanner", "ScoreAndEps", "SdEdit", "SdeAndOde", "SuperResolution"]
+__all__ += ["TrainingReplay"]

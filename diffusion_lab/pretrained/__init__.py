@@ -104,9 +104,9 @@ def _in_float16(result: Result) -> dict[str, torch.Tensor]:
 def measure(denoiser: ModelDenoiser, recipe: Recipe, repeats: int = 8) -> dict[str, Any]:
     """Mean squared error of x̂_0 per coordinate, on held-out data, at the t of SNR 3 and of SNR 10.
 
-    Held-out data are the test digits, with their classes; points that the training did not draw; or 512 patches
-    of the other half of the photograph (for "upscaling" with their enlarged remains). The noise is the same in
-    every call. Raises ValueError for a recipe with data of your own.
+    Held-out data are the test digits, with their classes; points that the training did not draw; or 128
+    patches of the other half of the photograph, for "upscaling" with what the network is told. The noise is
+    the same in every call. Raises ValueError for a recipe with data of your own.
     """
     if recipe.data == "digits":
         x0, label = data.digits("test")
@@ -114,7 +114,7 @@ def measure(denoiser: ModelDenoiser, recipe: Recipe, repeats: int = 8) -> dict[s
         fresh = torch.Generator().manual_seed(recipe.seed + 1)
         x0, label = data.TOYS[recipe.data](10_000, fresh), None
     elif recipe.data in pictures.SETS:
-        drawn = pictures.SETS[recipe.data](512, split="test", generator=torch.Generator().manual_seed(0))
+        drawn = pictures.SETS[recipe.data](128, split="test", generator=torch.Generator().manual_seed(0))
         x0, label = drawn if isinstance(drawn, tuple) else (drawn, None)
     else:
         known = ", ".join([*data.TOYS, *pictures.SETS])

@@ -42,17 +42,21 @@ from diffusion_lab.explorers import (
     OneStep,
     OwnData,
     Posterior,
+    Repair,
     SampleMetrics,
     SamplerRace,
     Scanner,
     ScoreAndEps,
     SdeAndOde,
+    SdEdit,
+    SuperResolution,
     TrainingReplay,
 )
 
 pytestmark = pytest.mark.browser
 
 PAIR = ((-0.5, 0.0), (0.5, 0.25))
+CORNER = ((0.62, 0.62), (0.88, 0.88))  # pixels to hide
 # The state of each explorer at the start: one in which every control matters to the picture.
 START = {
     NoiseSchedules: dict(first="linear", second="cosine", third="sigmoid", T=100, t=60),
@@ -69,7 +73,10 @@ START = {
     SamplerRace: dict(source="mixture", spacing="log_snr", calls=10),
     SdeAndOde: dict(process="vp", steps=20, rank=40, seed=0, u=0.4),
     Guidance: dict(label="blob 1", seed=0, w=2.5),
+    SdEdit: dict(source="digits", guide=PAIR, sampler="dpm_solver_pp_2m", seed=0, t0=400),
+    Repair: dict(hidden=CORNER, method="replacement", picture=30, seed=0, step=20),
     Scanner: dict(kind="CT", lesion=True, seed=1, count=4),
+    SuperResolution: dict(method="network told y", picture=2, w=0.5),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
@@ -142,9 +149,22 @@ MOVES = {
     (SamplerRace, "source"): [(UP, "Gaussian"), ("End", "digits"), (UP, "mixture")],
     (SamplerRace, "spacing"): [(DOWN, "karras"), (UP, "log_snr")],
     (SamplerRace, "calls"): [(RIGHT, 14), (TYPED + "10", 10)],
+    (Repair, "hidden"): [("Enter", (*CORNER, (0.0, 0.0))), ("Delete", CORNER)],
+    (Repair, "method"): [("End", "exact guidance"), (UP, "ΠGDM, flat"), ("Home", "replacement")],
+    (Repair, "picture"): [(RIGHT, 31), (TYPED + "30", 30)],
+    (Repair, "seed"): [("End", 20), ("Home", 0)],
+    (Repair, "step"): [(RIGHT, 21), (TYPED + "20", 20)],
     (Guidance, "label"): [("End", "digit 9"), ("Home", "blob 0"), (DOWN, "blob 1")],
     (Guidance, "seed"): [(RIGHT, 1), ("Home", 0)],
     (Guidance, "w"): [(RIGHT, 2.75), (TYPED + "2.5", 2.5)],
+    (SdEdit, "source"): [("Home", "two modes"), (DOWN, "2-D mixture"), ("End", "digits")],
+    (SdEdit, "guide"): [("Enter", (*PAIR, (0.0, 0.0))), ("Delete", PAIR)],
+    (SdEdit, "sampler"): [(UP, "sde_dpm_solver_pp_2m"), (DOWN, "dpm_solver_pp_2m")],
+    (SdEdit, "seed"): [(RIGHT, 1), ("Home", 0)],
+    (SdEdit, "t0"): [(RIGHT, 500), ("End", 1000), (TYPED + "390", 400)],
+    (SuperResolution, "method"): [("Home", "Gaussian, exact"), (DOWN, "network told y")],
+    (SuperResolution, "picture"): [(RIGHT, 3), (TYPED + "2", 2)],
+    (SuperResolution, "w"): [(RIGHT, 0.5625), ("End", 1.25), (TYPED + "0.5", 0.5)],
     (Scanner, "kind"): [(DOWN, "MR"), (UP, "CT")],
     (Scanner, "lesion"): [(SPACE, False), (SPACE, True)],
     (Scanner, "seed"): [(RIGHT, 2), ("End", 20), (TYPED + "1", 1)],
@@ -346,6 +366,10 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
         SamplerRace: dict(source="Gaussian", spacing="karras", calls=40),
         SdeAndOde: dict(process="straight", steps=10, rank=90, u=0.1),
         Guidance: dict(label="blob 2", seed=5, w=3.5),
+        Scanner: dict(kind="MR", lesion=False, seed=5, count=2),
+        SuperResolution: dict(method="Gaussian, exact", picture=5, w=1.0),
+        SdEdit: dict(source="2-D mixture", guide=[(0.5, -0.5), (-1, 1)], seed=5, t0=150),
+        Repair: dict(hidden=[(0.62, 0.62), (-0.38, 0.12)], method="RePaint", picture=5, step=10),
     }[cls]
     lab.python(f"for key, value in {changed}.items():\n    setattr({name}, key, value)")
     expected = {key: getattr(cls(**state | changed), key) for key in state}

@@ -20,4 +20,8 @@ ORDER = """
     log_prob_by_euler hutchinson_trace density_to_bits_per_dim
     inception_score mmd2 precision_recall frechet_distance
     diffusers_table diffusers_trailing scale_model_input
+    paste_known back_up dps_gradient
+    average_pool_adjoint psnr expected_error
+    sdedit_start mode_change inversion_step
+    kalman_mean coverage_90 log_evidence
 """.split()
