@@ -48,7 +48,7 @@ def at(mixture, sde, u):
     """The mixture's exact marginal at u."""
     schedule = sde.schedule(1)
     signal, sigma = sde.marginal(u)
-    other = mixture._changed(means=signal * mixture.means, var=signal**2 * mixture.var + sigma**2)
+    other = mixture.changed(means=signal * mixture.means, var=signal**2 * mixture.var + sigma**2)
     assert u != 1 or torch.equal(other.means, mixture.noised(1, schedule).means)
     return other
 

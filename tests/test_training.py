@@ -291,7 +291,11 @@ def test_the_callback_gets_a_denoiser_that_works():
 @pytest.mark.parametrize(
     ("fields", "given", "message"),
     [
-        (MLP | dict(data="stars"), None, "data must be one of digits, moons, .*, patches, upscaling, or be given to train.*got 'stars'"),
+        (
+            MLP | dict(data="stars"),
+            None,
+            "data must be one of digits, moons, .*, upscaling, or be given.*got 'stars'",
+        ),
         (MLP, torch.full((4, 2), math.nan), "data must be finite"),
         (MLP, torch.zeros(4, 2, dtype=int), "data must be a floating-point tensor"),
         (MLP, torch.zeros(0, 2), "data must hold at least one example"),
