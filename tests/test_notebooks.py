@@ -27,6 +27,7 @@ MODULE = {
     "bits": "elbo",
     "fast_samplers": "samplers",
     "diffusers": "samplers",
+    "restoring": "applications.inverse",
     "super_resolution": "applications.super_resolution",
     "editing": "applications.editing",
     "medical": "applications.phantoms",
