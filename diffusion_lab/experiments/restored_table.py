@@ -1,7 +1,7 @@
 """How good each method is on digits of which the right half is hidden: error, spread, coverage, cost.
 
 ``python -m diffusion_lab.experiments.restored_table`` measures on the 360 held-out digits, with 19 samples of
-each, and stores the table as pretrained/digits.restored.csv. It takes an hour or two on one core. If it was
+each, and stores the table as pretrained/digits.restored.csv. It takes half an hour on one core. If it was
 stopped, it goes on with the next row.
 """
 

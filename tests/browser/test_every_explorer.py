@@ -384,7 +384,7 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
 def test_the_warning_comes_and_goes(lab):
     root = lab.find(NoiseSchedules)
     warning = root.locator("[data-role=warning]")
-    expect(warning).to_contain_text("x_T still holds data: linear")
+    expect(warning).to_contain_text("still holds data: linear")
     assert words(root, "warning").startswith("x_T still holds data: linear (√ᾱ_T = 0.6).")  # T = 100
     lab.python("noiseschedules.T = 1000")
     expect(warning).to_have_text("")
