@@ -116,6 +116,7 @@ def answered(method: str) -> tuple[Tensor, Tensor, float]:
 
 
 def noise(network: ModelDenoiser, n: int, seed: int) -> Tensor:
+    """x_T for n pictures: [n, 1, 24, 24], the same for the same seed."""
     return p_sample_prior((n, *SHAPE), network.schedule, torch.Generator().manual_seed(seed))
 
 
