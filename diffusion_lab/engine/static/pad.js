@@ -4,8 +4,8 @@ import { h, same } from "./util.js";
 /** A square to draw points on, by mouse, pen, finger or keys; `still` on a page without a kernel.
  * @type {import("./controls.js").Input} */
 export function pad(c, box, value, set, { disabled }, still) {
-  const HOW = "Click or drag to add points, or to move one; double-click to remove one. Keys: arrows (also with Shift) " +
-    "move; Enter adds a point, picks it up or puts it down; Delete removes it.";
+  const HOW = "Click or drag to add or move points; double-click removes one. Keys: arrows, also with Shift; " +
+    "Enter adds a point, lifts it or drops it; Delete.";
   const EDGE = 1.25, REACH = 0.08, GAP = 0.15, past = [];  // GAP: between points painted in one drag
   let cursor = [0, 0], held = -1;  // where keys act, and the point in hand
   const round = (z) => Math.round(100 * Math.min(1, Math.max(-1, z))) / 100 || 0;
