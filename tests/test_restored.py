@@ -9,7 +9,8 @@ from onscreen import run_code
 from diffusion_lab.applications import inverse
 from diffusion_lab.drawing import tiles
 from diffusion_lab.experiments import restored, restored_table
-from diffusion_lab.experiments.restored import METHODS, class_gaussians, quality, visible
+from diffusion_lab.experiments.restored import METHODS, RIDGE, quality, visible
+from diffusion_lab.experiments.stored import class_gaussians
 from diffusion_lab.explorers import Repair
 from diffusion_lab.explorers.repair import HIDDEN, measured
 
@@ -115,7 +116,7 @@ def test_exact_samples_are_those_of_the_posterior():
     hidden, picture = HIDDEN["a hole"], 5
     x = torch.cat([restored.right_answers(hidden, picture, seed) for seed in range(1)])
     seen, y = restored.clue(hidden, picture, 0)
-    p = inverse.posterior(class_gaussians(), seen, y)
+    p = inverse.posterior(class_gaussians(RIDGE), seen, y)
     assert x.shape == (12, 1, 8, 8)
     assert (p.log_prob(x) > p.log_prob(p.sample(400, torch.Generator().manual_seed(0))).quantile(0.001)).all()
 

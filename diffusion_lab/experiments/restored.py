@@ -4,7 +4,6 @@ The prior is one Gaussian for each class of digits. Then p(x_0|y) is known, so e
 with the right answer: its error, how widely its samples spread, and how often the truth lies among them.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -20,12 +19,11 @@ from ..applications.inverse import (
     repaint,
     replacement,
 )
-from ..exact import GaussianMixture
 from ..samplers import ddpm, p_sample_prior, timesteps
 from ..schedules import cosine
 from ..steps import Step
 from ..views import Denoiser
-from .stored import digits
+from .stored import class_gaussians, digits
 
 SHAPE, SIDE = (1, 8, 8), 8
 SCHEDULE = cosine(1000)  # that of the network that ships
@@ -36,13 +34,6 @@ RIDGE = 0.03  # of the class Gaussians: near the best on held-out digits
 Told = tuple[Denoiser, Measurement, Tensor]  # the prior's denoiser, what is measured, y
 Hidden = Sequence[tuple[float, float]] | Tensor  # points
 Method = Callable[..., Iterator[Step]]
-
-
-@functools.cache
-def class_gaussians() -> GaussianMixture:
-    """One Gaussian for each of the ten classes, fitted to the training digits."""
-    images, label = digits("train")
-    return GaussianMixture.fit(images.double(), label, ridge=RIDGE)
 
 
 def visible(hidden: Hidden) -> Tensor:
@@ -79,7 +70,9 @@ def steered_flat(x_T: Tensor, times: list[int], told: Told, generator: torch.Gen
 def steered_exactly(x_T: Tensor, times: list[int], told: Told, generator: torch.Generator) -> Iterator[Step]:
     """The best denoiser that was told y, where the prior is the class Gaussians."""
     _, seen, y = told
-    return ddpm(exact_guidance(class_gaussians(), seen, y, SCHEDULE), x_T, None, times, generator=generator)
+    return ddpm(
+        exact_guidance(class_gaussians(RIDGE), seen, y, SCHEDULE), x_T, None, times, generator=generator
+    )
 
 
 METHODS: dict[str, Method] = {
@@ -101,14 +94,14 @@ def clue(hidden: Hidden, picture: int, seed: int) -> tuple[Measurement, Tensor]:
 def right_answers(hidden: Hidden, picture: int, seed: int) -> Tensor:
     """Twelve samples of p(x_0|y) itself, under the class Gaussians: [12, 1, 8, 8]."""
     seen, y = clue(hidden, picture, seed)
-    return posterior(class_gaussians(), seen, y).sample(COUNT, torch.Generator().manual_seed(seed))
+    return posterior(class_gaussians(RIDGE), seen, y).sample(COUNT, torch.Generator().manual_seed(seed))
 
 
 def repair(hidden: Hidden, picture: int, method: str, seed: int) -> list[Step]:
     """Twelve guesses at the hidden pixels of one held-out digit: every `Step` of the method."""
     seen, y = clue(hidden, picture, seed)
     generator = torch.Generator().manual_seed(seed)
-    denoiser = class_gaussians().denoiser(SCHEDULE)
+    denoiser = class_gaussians(RIDGE).denoiser(SCHEDULE)
     x_T = p_sample_prior((COUNT, *SHAPE), SCHEDULE, generator, dtype=torch.float64)
     times = timesteps(SCHEDULE, 25)
     run = list(METHODS[method](x_T, times, (denoiser, seen, y), generator))

@@ -21,8 +21,8 @@ from ..samplers import ddpm, p_sample_prior, timesteps
 from ..schedules import cosine
 from ..steps import Step
 from ..views import Denoiser
-from .restored import SHAPE, class_gaussians, quality
-from .stored import digits, trained
+from .restored import RIDGE, SHAPE, quality
+from .stored import class_gaussians, digits, trained
 
 FILE = pretrained.FOLDER / "digits.restored.csv"
 COLUMNS = [
@@ -61,7 +61,7 @@ RUNS = [  # (method, steps, clipped), and of how many pictures one is measured, 
 def priors() -> dict[str, Denoiser]:
     """The class Gaussians, whose posterior is known, and the network that ships, both without a class."""
     return {
-        "Gaussians": class_gaussians().denoiser(cosine(1000)),
+        "Gaussians": class_gaussians(RIDGE).denoiser(cosine(1000)),
         "network": trained("digits").given(None),
     }
 
@@ -70,7 +70,7 @@ def exact_row() -> dict:
     """The right answer under the class Gaussians: exact samples, and no call of a denoiser."""
     truth, y = measured(1)
     began = time.process_time()
-    found = [posterior(class_gaussians(), SEEN, one) for one in y]
+    found = [posterior(class_gaussians(RIDGE), SEEN, one) for one in y]
     samples = [p.sample(SAMPLES, torch.Generator().manual_seed(i)) for i, p in enumerate(found)]
     seconds = time.process_time() - began
     return row("Gaussians", "exact posterior", 0, truth, torch.stack(samples), 0, seconds)

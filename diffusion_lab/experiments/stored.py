@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 
 from .. import data, pretrained, schedules
+from ..exact import GaussianMixture
 
 # Slow results that never change are shipped: `python -m diffusion_lab.experiments.precompute`
 SHIPPED = pretrained.FOLDER / "explorers.safetensors.gz"
@@ -19,6 +20,13 @@ digits = functools.cache(data.digits)
 
 # The usual linear β are for T = 1000: ten times larger, they fit 100 steps
 HUNDRED = {"cosine": {}, "sigmoid": {}, "linear": dict(beta_1=0.001, beta_T=0.2)}
+
+
+@functools.cache
+def class_gaussians(ridge: float = 1e-4) -> GaussianMixture:
+    """One Gaussian for each class, fitted to the training digits with this `ridge`; float64."""
+    images, label = digits("train")
+    return GaussianMixture.fit(images.double(), label, ridge=ridge)
 
 
 @functools.cache

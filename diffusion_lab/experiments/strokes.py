@@ -12,10 +12,9 @@ from torch import Tensor
 
 from .. import features
 from ..applications.editing import sdedit
-from ..exact import GaussianMixture
 from ..samplers import SAMPLERS, sde_dpm_solver_pp_2m
 from .edited import decided, mode_change
-from .stored import digits, shipped, trained
+from .stored import class_gaussians, digits, shipped, trained
 
 BRUSH = 0.13  # the width of a stroke, as a standard deviation; a pixel is 0.25 wide
 T0 = (0, 50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000)
@@ -127,13 +126,6 @@ def of_real_digits() -> dict[str, Tensor]:
     found = {"data": to_digits(x).mean(), "sure": judge().probabilities(x).max(1).values.mean()}
     found |= {"other": torch.stack(other), "exact": torch.tensor(exact)}
     return found | {"decided": torch.tensor(decided(gaussians, schedule, draws=500))}
-
-
-@functools.cache
-def class_gaussians() -> GaussianMixture:
-    """One Gaussian for each digit, fitted to the training digits; float64."""
-    images, labels = digits("train")
-    return GaussianMixture.fit(images.double(), labels)
 
 
 judge = functools.cache(features.load)  # the classifier that ships

@@ -108,7 +108,7 @@ def says(method: str, t: int, row: tuple, right: tuple) -> str:
         return f"t = {t}: each x̂_0 is deciding for one digit that fits the pixels it sees."
     ratio = row[1] / right[1]
     if method == "exact guidance":
-        return "With the exact score the sampler draws from p(x_0|y): both sheets are equally varied."
+        return "With the exact score the sampler draws from p(x_0|y), up to the error of 25 steps."
     wide = "more widely than" if ratio > 1.1 else "less widely than" if ratio < 0.9 else "about as widely as"
     said = f"Its samples spread {wide} those of p(x_0|y): {row[1]:.2f} against {right[1]:.2f}."
     return f"{method[0].upper()}{method[1:]} is done. {said}"

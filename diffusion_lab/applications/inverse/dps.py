@@ -10,7 +10,7 @@ from .measurement import Measurement, check_y
 
 
 def dps(denoiser: Denoiser, measurement: Measurement, y: Tensor, weight: float | None = None) -> Denoiser:
-    """A denoiser told y: score + ∇ log N(y; A x̂_0(x_t), std² I) (Chung et al. 2023, eq. 11 and 14).
+    """A denoiser told y: score + ∇ log N(y; A x̂_0(x_t), std² I) (Chung et al. 2023).
 
     The right thing to add is ∇ log p(y|x_t), and p(y|x_t) = ∫ p(y|x_0) p(x_0|x_t) dx_0. DPS puts all of
     p(x_0|x_t) on its mean x̂_0. Where x_t leaves x_0 open it is therefore far too sure that A x̂_0 should be y

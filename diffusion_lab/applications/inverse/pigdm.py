@@ -17,7 +17,7 @@ def pigdm(denoiser: Denoiser, measurement: Measurement, y: Tensor, variance: str
     """A denoiser told y: score + ∇ log N(y; A x̂_0, A C Aᵀ + std² I), C the covariance of x_0 given x_t.
 
     Unlike `dps` it knows that x̂_0 is only a mean. The gradient is taken through x̂_0 alone, with C held fixed
-    (Song, Vahdat et al. 2023, eq. 7 and 8)::
+    (Song, Vahdat et al. 2023)::
 
         ∇ = (∂x̂_0/∂x_t)ᵀ Aᵀ (A C Aᵀ + std² I)⁻¹ (y − A x̂_0)
 

@@ -33,9 +33,9 @@ def replacement(
     noise (std) is ignored.
 
     The samples are not those of p(x_0|y). The other pixels see the known ones only through fresh noise, and
-    forget from step to step what they saw. For two numbers of correlation 0.5 only 0.27 of it gets through,
-    however many steps there are. All else is as in `samplers.ddpm`. Raises ValueError as it does, and for a
-    y that does not fit.
+    forget from step to step what they saw. If one of two numbers of correlation 0.5 is y, the mean of the
+    other becomes 0.27 y instead of 0.5 y, however many steps there are. All else is as in `samplers.ddpm`.
+    Raises ValueError as it does, and for a y that does not fit.
     """
     x, schedule, times = checked_start(denoiser, x_T, schedule, timesteps, clip)
     x = pasted(x, y, times[0], measurement, schedule, generator)
