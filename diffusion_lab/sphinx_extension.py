@@ -51,6 +51,7 @@ MENDED = {
     r'(<div id="search-results")': r"<h1>Search</h1>\n\1",
     r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
     r'(<aside class="sidebar-drawer")>': r'\1 aria-label="All pages">',
+    r'(<a href="#" class="back-to-top[\s\S]*?</a>)': r'<nav aria-label="Top">\1</nav>',
     r'(<aside class="toc-drawer[^"]*")>': r'\1 aria-label="This page">',
 }
 

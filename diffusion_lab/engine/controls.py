@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, NoReturn
 
@@ -16,6 +16,19 @@ Scalar = str | float
 # Callbacks run in another thread than the cells. One lock makes a change, its scene and its sending a single
 # step. All explorers share it, so that two linked ones can never wait for each other.
 LOCK = threading.RLock()
+
+
+def free(comm: Any, handle: Callable) -> None:
+    """Let `handle` answer what the page says over a comm, without the cell that is running.
+
+    By default a comm announces the end of a cell after every message. Then matplotlib shows and closes all
+    figures, also those of a cell that is still drawing. Our widgets do not use pyplot.
+
+    JupyterLab sends what the page says to a shell that is free while a cell runs. ipykernel (7.4) would send
+    it on to the shell that last wrote over the comm: to the busy one, if a cell has set a widget's value.
+    """
+    comm.handle_msg = handle
+    comm._reply_subshell_for = lambda _data, asked: asked  # noqa: SLF001 - there is no public way
 
 
 class Control(traitlets.TraitType):

@@ -11,7 +11,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from .controls import LOCK
+from .controls import LOCK, free
 from .packing import to_json
 from .page import STATIC, bundle
 from .question import Answer, Question
@@ -65,9 +65,9 @@ class Part(anywidget.AnyWidget):
             self._follow(None)
 
     def open(self) -> None:
-        """Tell the browser; without the comm's message about the end of a cell, as in `Explorer.open`."""
+        """Tell the browser about this cell."""
         super().open()
-        self.comm.handle_msg = self._handle_msg
+        free(self.comm, self._handle_msg)
 
     @property
     def answer(self) -> Answer:

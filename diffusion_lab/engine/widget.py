@@ -14,7 +14,7 @@ import anywidget
 import traitlets
 
 from . import page, pictures
-from .controls import LOCK, Control
+from .controls import LOCK, Control, free
 from .page import MODULES, STATIC, bundle
 from .scene import Frame, Scene, text
 
@@ -113,9 +113,7 @@ class Explorer(anywidget.AnyWidget):
     def open(self) -> None:
         """Tell the browser about this explorer."""
         super().open()
-        # By default a comm announces the end of a cell after every message. Then matplotlib shows and closes
-        # all figures, also those of a cell that is still drawing. Explorers do not use pyplot.
-        self.comm.handle_msg = self._handle_msg
+        free(self.comm, self._handle_msg)
 
     def set_state(self, sync_data: dict) -> None:
         """Takes what the browser sends. No caller waits for it, so any error is shown on the page."""

@@ -39,7 +39,8 @@ EVERY = [getattr(explorers, name) for name in explorers.__all__]
 
 SHOW = """
 from diffusion_lab.explorers import Denoising
-Denoising(source="mixture, learned", sampler="ddpm", steps=2, step=1)
+shown = Denoising(source="mixture, learned", sampler="ddpm", steps=2, step=0)
+shown
 """
 TRAIN = """
 import hashlib
@@ -49,6 +50,7 @@ import matplotlib.pyplot as plt
 import torch
 from diffusion_lab import recipe, training
 
+shown.step = 1 - shown.step  # the shell that is busy from now on is the last one that wrote to the explorer
 torch.manual_seed(5)
 figure, axes = plt.subplots()
 drawn = []
