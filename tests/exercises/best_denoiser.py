@@ -218,7 +218,38 @@ def log_p(squares, stds, weights, D):
     return torch.log(weights) - D * torch.log(stds) - squares / stds**2 / 2
 
 
+def guess_in_a_loop(joint, values):
+    found = []
+    for column in joint.T.tolist():
+        found.append(sum(p * x for p, x in zip(column, values.tolist(), strict=True)) / sum(column))
+    return found
+
+
+def guess_by_matrix(joint, values):
+    return values @ (joint / joint.sum(0))
+
+
+def guess_by_numpy(joint, values):
+    return np.average(np.broadcast_to(values.numpy()[:, None], joint.shape), axis=0, weights=joint.numpy())
+
+
+def guess_by_einsum(joint, values):
+    given = joint / joint.sum(0, keepdim=True)
+    return torch.einsum("ij,i->j", given, values)
+
+
+def guess_of_the_other_axis(joint, values):
+    return (joint.double().T * values.double()).sum(1) / joint.double().T.sum(1)
+
+
 RIGHT = {
+    "best_guess": [
+        guess_in_a_loop,
+        guess_by_matrix,
+        guess_by_numpy,
+        guess_by_einsum,
+        guess_of_the_other_axis,
+    ],
     "gaussian_denoiser": [by_precisions, by_numpy, by_loops, of_the_paper, by_a_mixture, by_error],
     "ideal_denoiser": [
         ideal_by_numpy,
@@ -232,6 +263,17 @@ RIGHT = {
     "mixture_score": [by_autograd, mixture_by_numpy, mixture_by_loops, by_guess, by_the_package],
 }
 WRONG = {
+    "best_guess": {
+        "joint for conditional": [lambda joint, values: (values.reshape(-1, 1) * joint).sum(dim=0)],
+        "guess without y": [lambda joint, values: np.full(joint.shape[1], float((joint.T @ values).sum()))],
+        "mode for mean": [
+            lambda joint, values: [values[int(k)].item() for k in (joint / joint.sum(0)).argmax(dim=0)]
+        ],
+        "values along the last axis": [lambda joint, values: (joint / joint.sum(0) * values).sum(0)],
+        "given x instead of y": [lambda joint, values: (joint / joint.sum(1)[:, None]).T @ values],
+        "plain average": [lambda joint, values: values.sum() / len(values)],
+        "wrong sign": [lambda joint, values: -guess_by_matrix(joint, values)],
+    },
     "gaussian_denoiser": {
         "standard deviation for variance": [
             gain_by(lambda a, b, std: a * std / (a * std + b)),
@@ -393,6 +435,10 @@ WRONG["gaussian_denoiser"]["mean of x_0 for mean of x_t"] = [centred_at_the_data
 WRONG["mixture_score"]["prior for posterior probabilities"] = [by_prior]
 
 TWO = {
+    "best_guess": [
+        lambda joint, values: (values[:, None] * joint).mean(0),
+        lambda joint, values: joint.argmax(0),
+    ],
     "gaussian_denoiser": [
         lambda x_t, t, schedule, mean, std: (
             mean

@@ -147,7 +147,50 @@ def elbo_in_place(errors, prior, reconstruction, schedule):
     return prior + reconstruction
 
 
+def divergence_of_the_books(mean_p, var_p, mean_q, var_q):
+    sd_p, sd_q = var_p.sqrt(), var_q.sqrt()
+    return ((sd_q / sd_p).log() + (var_p + (mean_p - mean_q) ** 2) / (2 * var_q) - 0.5).sum(dim=-1)
+
+
+def divergence_by_torch(mean_p, var_p, mean_q, var_q):
+    p, q = (torch.distributions.Normal(m, v.sqrt()) for m, v in ((mean_p, var_p), (mean_q, var_q)))
+    return torch.distributions.kl_divergence(p, q).sum(1)
+
+
+def divergence_by_matrices(mean_p, var_p, mean_q, var_q):
+    p, q = (
+        torch.distributions.MultivariateNormal(m, torch.diag_embed(v))
+        for m, v in ((mean_p, var_p), (mean_q, var_q))
+    )
+    return torch.distributions.kl_divergence(p, q)
+
+
+def divergence_by_numpy(mean_p, var_p, mean_q, var_q):
+    mp, vp, mq, vq = (x.numpy().astype(np.float64) for x in (mean_p, var_p, mean_q, var_q))
+    return 0.5 * np.sum(np.log(vq) - np.log(vp) + (vp + (mp - mq) ** 2) / vq - 1, axis=1)
+
+
+def divergence_in_a_loop(mean_p, var_p, mean_q, var_q):
+    found = []
+    for row in zip(mean_p.tolist(), var_p.tolist(), mean_q.tolist(), var_q.tolist(), strict=True):
+        each = [(a + (m - n) ** 2) / b - 1 - math.log(a / b) for m, a, n, b in zip(*row, strict=True)]
+        found.append(sum(each) / 2)
+    return found
+
+
+def divergence_of_the_package(mean_p, var_p, mean_q, var_q):
+    return kl(Gaussian(mean_p, var_p), Gaussian(mean_q, var_q))
+
+
 RIGHT = {
+    "gaussian_kl": [
+        divergence_of_the_books,
+        divergence_by_torch,
+        divergence_by_matrices,
+        divergence_by_numpy,
+        divergence_in_a_loop,
+        divergence_of_the_package,
+    ],
     "step_kl": [kl_by_package, kl_by_snr, kl_in_numpy, kl_in_a_loop, kl_by_torch, kl_by_means],
     "simple_weight": [
         weight_of_package,
@@ -168,6 +211,38 @@ RIGHT = {
 }
 
 WRONG = {
+    "gaussian_kl": {
+        "bits for nats": [
+            lambda mp, vp, mq, vq: (
+                ((vp + (mp - mq) ** 2) / vq - 1).sum(1) / math.log(4) - torch.log2(vp / vq).sum(1) / 2
+            )
+        ],
+        "mean for sum": [
+            lambda mp, vp, mq, vq: 0.5 * ((vp + (mp - mq) ** 2) / vq - 1 + torch.log(vq / vp)).mean(1),
+        ],
+        "missing factor 1/2": [
+            lambda mp, vp, mq, vq: ((vp + (mp - mq) ** 2) / vq - 1 + torch.log(vq / vp)).sum(-1)
+        ],
+        "KL the wrong way round": [
+            lambda mp, vp, mq, vq: 0.5 * ((vq + (mp - mq) ** 2) / vp - 1 - torch.log(vq / vp)).sum(-1)
+        ],
+        "standard deviation for variance": [
+            lambda mp, vp, mq, vq: (
+                0.5 * ((vp + (mp - mq) ** 2) / vq - 1 + torch.log(vq.sqrt() / vp.sqrt())).sum(-1)
+            )
+        ],
+        "logarithm upside down": [
+            lambda mp, vp, mq, vq: (
+                (vp.sqrt() / vq.sqrt()).log() + (vp + (mp - mq) ** 2) / (2 * vq) - 0.5
+            ).sum(1)
+        ],
+        "missing −1": [
+            lambda mp, vp, mq, vq: 0.5 * (vq.log() - vp.log() + (vp + (mp - mq) ** 2) / vq).sum(1)
+        ],
+        "means left out": [lambda mp, vp, mq, vq: 0.5 * (vq.log() - vp.log() + vp / vq - 1).sum(1)],
+        "wrong sign": [lambda mp, vp, mq, vq: -divergence_by_torch(mp, vp, mq, vq)],
+        "wrong dtype": [lambda mp, vp, mq, vq: divergence_of_the_books(mp, vp, mq, vq).half()],
+    },
     "step_kl": {
         "missing factor 1/2": [
             lambda x0, guess, x_t, t, schedule: (
@@ -295,6 +370,10 @@ WRONG = {
 }
 
 TWO = {
+    "gaussian_kl": [
+        lambda mp, vp, mq, vq: divergence_of_the_books(mp, vp, mq, vq).mean(),
+        lambda mp, vp, mq, vq: divergence_of_the_books(mq, vq, mp, vp) / mp.shape[1],
+    ],
     "step_kl": [
         lambda *a: apart(*a)[0].mean(1) / apart(*a)[1] / LN2,
         lambda *a: apart(*a)[0].sum(1) / a[-1].beta[a[-2]],
@@ -309,4 +388,9 @@ TWO = {
     ],
 }
 
-AGREES = {"step_kl": kl_by_package, "simple_weight": weight_of_package, "negative_elbo": elbo_by_package}
+AGREES = {
+    "gaussian_kl": divergence_of_the_package,
+    "step_kl": kl_by_package,
+    "simple_weight": weight_of_package,
+    "negative_elbo": elbo_by_package,
+}

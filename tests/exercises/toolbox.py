@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from diffusion_lab.gaussian import Gaussian, kl
+from diffusion_lab.gaussian import Gaussian
 
 
 def product_of_the_books(mean_a, var_a, mean_b, var_b):
@@ -47,71 +47,6 @@ def product_by_completing_the_square(mean_a, var_a, mean_b, var_b):
     )
     slope = (exponent(torch.ones_like(mean_a)) - exponent(-torch.ones_like(mean_a))) / 2
     return slope / bend, 1 / bend
-
-
-# the best guess
-
-
-def guess_in_a_loop(joint, values):
-    found = []
-    for column in joint.T.tolist():
-        found.append(sum(p * x for p, x in zip(column, values.tolist(), strict=True)) / sum(column))
-    return found
-
-
-def guess_by_matrix(joint, values):
-    return values @ (joint / joint.sum(0))
-
-
-def guess_by_numpy(joint, values):
-    return np.average(np.broadcast_to(values.numpy()[:, None], joint.shape), axis=0, weights=joint.numpy())
-
-
-def guess_by_einsum(joint, values):
-    given = joint / joint.sum(0, keepdim=True)
-    return torch.einsum("ij,i->j", given, values)
-
-
-def guess_of_the_other_axis(joint, values):
-    return (joint.double().T * values.double()).sum(1) / joint.double().T.sum(1)
-
-
-# the divergence
-
-
-def kl_of_the_books(mean_p, var_p, mean_q, var_q):
-    sd_p, sd_q = var_p.sqrt(), var_q.sqrt()
-    return ((sd_q / sd_p).log() + (var_p + (mean_p - mean_q) ** 2) / (2 * var_q) - 0.5).sum(dim=-1)
-
-
-def kl_by_torch(mean_p, var_p, mean_q, var_q):
-    p, q = (torch.distributions.Normal(m, v.sqrt()) for m, v in ((mean_p, var_p), (mean_q, var_q)))
-    return torch.distributions.kl_divergence(p, q).sum(1)
-
-
-def kl_by_matrices(mean_p, var_p, mean_q, var_q):
-    p, q = (
-        torch.distributions.MultivariateNormal(m, torch.diag_embed(v))
-        for m, v in ((mean_p, var_p), (mean_q, var_q))
-    )
-    return torch.distributions.kl_divergence(p, q)
-
-
-def kl_by_numpy(mean_p, var_p, mean_q, var_q):
-    mp, vp, mq, vq = (x.numpy().astype(np.float64) for x in (mean_p, var_p, mean_q, var_q))
-    return 0.5 * np.sum(np.log(vq) - np.log(vp) + (vp + (mp - mq) ** 2) / vq - 1, axis=1)
-
-
-def kl_in_a_loop(mean_p, var_p, mean_q, var_q):
-    found = []
-    for row in zip(mean_p.tolist(), var_p.tolist(), mean_q.tolist(), var_q.tolist(), strict=True):
-        each = [(a + (m - n) ** 2) / b - 1 - math.log(a / b) for m, a, n, b in zip(*row, strict=True)]
-        found.append(sum(each) / 2)
-    return found
-
-
-def kl_of_the_package(mean_p, var_p, mean_q, var_q):
-    return kl(Gaussian(mean_p, var_p), Gaussian(mean_q, var_q))
 
 
 # the path
@@ -161,21 +96,6 @@ RIGHT = {
         product_by_numpy,
         product_as_a_gaussian,
     ],
-    "best_guess": [
-        guess_in_a_loop,
-        guess_by_matrix,
-        guess_by_numpy,
-        guess_by_einsum,
-        guess_of_the_other_axis,
-    ],
-    "gaussian_kl": [
-        kl_of_the_books,
-        kl_by_torch,
-        kl_by_matrices,
-        kl_by_numpy,
-        kl_in_a_loop,
-        kl_of_the_package,
-    ],
     "brownian_path": [
         path_in_a_loop,
         path_by_numpy,
@@ -203,49 +123,6 @@ WRONG = {
         ],
         "plain average": [lambda ma, va, mb, vb: (0.5 * ma + 0.5 * mb, 1 / (va**-1 + vb**-1))],
         "wrong sign": [lambda ma, va, mb, vb: (product_by_gain(-ma, va, -mb, vb)[0], -va * vb / (va + vb))],
-    },
-    "best_guess": {
-        "joint for conditional": [lambda joint, values: (values.reshape(-1, 1) * joint).sum(dim=0)],
-        "guess without y": [lambda joint, values: np.full(joint.shape[1], float((joint.T @ values).sum()))],
-        "mode for mean": [
-            lambda joint, values: [values[int(k)].item() for k in (joint / joint.sum(0)).argmax(dim=0)]
-        ],
-        "values along the last axis": [lambda joint, values: (joint / joint.sum(0) * values).sum(0)],
-        "given x instead of y": [lambda joint, values: (joint / joint.sum(1)[:, None]).T @ values],
-        "plain average": [lambda joint, values: values.sum() / len(values)],
-        "wrong sign": [lambda joint, values: -guess_by_matrix(joint, values)],
-    },
-    "gaussian_kl": {
-        "bits for nats": [
-            lambda mp, vp, mq, vq: (
-                ((vp + (mp - mq) ** 2) / vq - 1).sum(1) / math.log(4) - torch.log2(vp / vq).sum(1) / 2
-            )
-        ],
-        "mean for sum": [
-            lambda mp, vp, mq, vq: 0.5 * ((vp + (mp - mq) ** 2) / vq - 1 + torch.log(vq / vp)).mean(1),
-        ],
-        "missing factor 1/2": [
-            lambda mp, vp, mq, vq: ((vp + (mp - mq) ** 2) / vq - 1 + torch.log(vq / vp)).sum(-1)
-        ],
-        "KL the wrong way round": [
-            lambda mp, vp, mq, vq: 0.5 * ((vq + (mp - mq) ** 2) / vp - 1 - torch.log(vq / vp)).sum(-1)
-        ],
-        "standard deviation for variance": [
-            lambda mp, vp, mq, vq: (
-                0.5 * ((vp + (mp - mq) ** 2) / vq - 1 + torch.log(vq.sqrt() / vp.sqrt())).sum(-1)
-            )
-        ],
-        "logarithm upside down": [
-            lambda mp, vp, mq, vq: (
-                (vp.sqrt() / vq.sqrt()).log() + (vp + (mp - mq) ** 2) / (2 * vq) - 0.5
-            ).sum(1)
-        ],
-        "missing −1": [
-            lambda mp, vp, mq, vq: 0.5 * (vq.log() - vp.log() + (vp + (mp - mq) ** 2) / vq).sum(1)
-        ],
-        "means left out": [lambda mp, vp, mq, vq: 0.5 * (vq.log() - vp.log() + vp / vq - 1).sum(1)],
-        "wrong sign": [lambda mp, vp, mq, vq: -kl_by_torch(mp, vp, mq, vq)],
-        "wrong dtype": [lambda mp, vp, mq, vq: kl_of_the_books(mp, vp, mq, vq).half()],
     },
     "brownian_path": {
         "variance for standard deviation": [lambda noise, dt: dt**0.5 * path_in_a_loop(noise, dt)],
@@ -278,17 +155,8 @@ TWO = {
         lambda ma, va, mb, vb: ((ma + mb) / 2, (va + vb) / 2),
         lambda ma, va, mb, vb: (ma * mb, va * vb),
     ],
-    "best_guess": [
-        lambda joint, values: (values[:, None] * joint).mean(0),
-        lambda joint, values: joint.argmax(0),
-    ],
-    "gaussian_kl": [
-        lambda mp, vp, mq, vq: kl_of_the_books(mp, vp, mq, vq).mean(),
-        lambda mp, vp, mq, vq: kl_of_the_books(mq, vq, mp, vp) / mp.shape[1],
-    ],
     "brownian_path": [
         lambda noise, dt: (dt * noise).cumsum(0),
         lambda noise, dt: dt * path_by_padding(noise, dt)[:-1],
     ],
 }
-AGREES = {"gaussian_kl": kl_of_the_package}

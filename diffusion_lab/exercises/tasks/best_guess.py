@@ -1,4 +1,4 @@
-"""Notebook 00, `best_guess`: the best guess at x for each y, in the mean square: E[x|y]."""
+"""Notebook 04, `best_guess`: the best guess at x for each y, in the mean square: E[x|y]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..exercise import Case, Exercise, Mistake
 
-NOTEBOOK = "00_toolbox"
+NOTEBOOK = "04_best_denoiser"
 
 
 def best_guess(joint: Tensor, values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Notebook 00, `gaussian_kl`: KL(p ‖ q) of two Gaussians with independent coordinates, in nats."""
+"""Notebook 11, `gaussian_kl`: KL(p ‖ q) of two Gaussians with independent coordinates, in nats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ..exercise import Case, Exercise, Mistake, scaled
 from .gaussian_product import spread
 
-NOTEBOOK = "00_toolbox"
+NOTEBOOK = "11_elbo"
 
 
 def gaussian_kl(mean_p: Tensor, var_p: Tensor, mean_q: Tensor, var_q: Tensor) -> Tensor:
