@@ -114,8 +114,8 @@ class GaussianMixture:
         if self.axes is None:
             noise = self.var[k].sqrt() * noise
         else:  # by the symmetric root of the covariance: the signs of the axes differ between machines
-            noise = self.var[k].sqrt() * torch.einsum("bde,bd->be", self.axes[k], noise)
-            noise = torch.einsum("bde,be->bd", self.axes[k], noise)
+            for j, (var, axes) in enumerate(zip(self.var, self.axes, strict=True)):
+                noise[k == j] = noise[k == j] @ (axes * var.sqrt()) @ axes.mT
         return self.means[k] + noise.reshape(self.means[k].shape)
 
     def log_prob(self, x: Tensor) -> Tensor:

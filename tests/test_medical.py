@@ -181,7 +181,7 @@ def test_reconstructions_are_the_posterior(kind, count):
         exact = posterior(prior(), measurement, row)
         assert torch.allclose(exact.means[0], mean, atol=1e-9)
         assert torch.allclose(moments(exact)[1][0], covariance, atol=1e-9)
-    with pytest.raises(ValueError, match="known must be one Gaussian; got a mixture of 2"):
+    with pytest.raises(ValueError, match="mixture must be a single Gaussian; got 2 components"):
         reconstruct(GaussianMixture(torch.zeros(2, 1, 16, 16), stds=[1.0, 2.0]), measurement, y)
 
 
@@ -206,7 +206,7 @@ def test_regions_are_those_of_scipy():
 
 @pytest.mark.parametrize("kind, count", [("CT", 3), ("CT", 9), ("MR", 4)])
 def test_regions_cover_bodies_from_the_prior(kind, count):
-    x = scanner.drawn(prior(), 600, seeded(4))
+    x = prior().sample(600, seeded(4))
     found = scanner.coverage(kind, count, x, seeded(5))
     # 600 pictures; a picture's pixels are not independent, so their share varies more than 256 · 600 coins
     assert found["pictures"] == pytest.approx(0.9, abs=4 * (0.9 * 0.1 / 600) ** 0.5)

@@ -13,7 +13,8 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from diffusion_lab import metrics, pictures, samplers
 from diffusion_lab.applications import super_resolution
-from diffusion_lab.applications.inverse import blur, linear, pool, posterior
+from diffusion_lab.applications.inverse import blur, gaussian_posterior, linear, pool, posterior
+from diffusion_lab.applications.inverse.posterior import moments
 from diffusion_lab.exact import GaussianMixture
 from diffusion_lab.experiments import super_resolved
 from diffusion_lab.experiments.super_resolved import EXPLORED, SHOWN, N, W
@@ -84,13 +85,14 @@ def test_all_posteriors_at_once_are_each_one_by_itself(std):
     mixture = random_gaussian(16, 3, (1, 4, 4))
     measurement = pool((1, 4, 4), 2, std)
     y = measurement.measure(mixture.sample(5, seeded(7)), seeded(8))
-    means, root = super_resolution.gaussian_posterior(mixture, measurement, y)
+    means, around = gaussian_posterior(mixture, measurement, y)
+    covariance = moments(around)[1][0]
     for k in range(5):
         one = posterior(mixture, measurement, y[k])
         assert torch.allclose(means[k], one.means[0], atol=1e-9)
-        assert torch.allclose(root @ root, (one.axes[0] * one.var[0]) @ one.axes[0].mT, atol=1e-9)
-    drawn = super_resolution.around(means[:1].expand(20_000, 1, 4, 4), root, seeded(4)) - means[0]
-    assert torch.allclose(torch.cov(drawn.flatten(1).mT), root @ root, atol=0.05)
+        assert torch.allclose(covariance, (one.axes[0] * one.var[0]) @ one.axes[0].mT, atol=1e-9)
+    drawn = around.sample(20_000, seeded(4))
+    assert torch.allclose(torch.cov(drawn.flatten(1).mT), covariance, atol=0.05)
     assert drawn.mean(0).abs().max() < 0.05
 
 
@@ -99,13 +101,13 @@ def test_measured_numbers_may_follow_from_each_other():
     A = torch.randn(2, 6, generator=seeded(2), dtype=torch.float64)
     one, twice = linear(A, (6,)), linear(torch.cat([A, A]), (6,))
     x = mixture.sample(3, seeded(3))
-    found = [super_resolution.gaussian_posterior(mixture, m, m.forward(x))[0] for m in (one, twice)]
+    found = [gaussian_posterior(mixture, m, m.forward(x))[0] for m in (one, twice)]
     assert torch.allclose(*found, atol=1e-8)
 
 
 def test_only_one_component_will_do():
     with pytest.raises(ValueError, match="mixture must be a single Gaussian; got 2 components"):
-        super_resolution.gaussian_posterior(
+        gaussian_posterior(
             GaussianMixture(torch.zeros(2, 4), [1.0, 1.0]), linear(torch.eye(4), (4,)), torch.zeros(1, 4)
         )
 
@@ -117,15 +119,15 @@ def test_a_sample_has_exactly_twice_the_error_of_the_mean(seed, std):
     D, M = 5, 2
     mixture, A = random_gaussian(D, seed), torch.randn(M, D, generator=seeded(seed + 9), dtype=torch.float64)
     measurement = linear(A, (D,), std)
-    zero, *unit = super_resolution.gaussian_posterior(
+    zero, *unit = gaussian_posterior(
         mixture, measurement, torch.cat([torch.zeros(1, M), torch.eye(M)]).double()
     )[0]
     B = torch.stack(unit, 1) - zero[:, None]
     prior = (mixture.axes[0] * mixture.var[0]) @ mixture.axes[0].mT
     rest = torch.eye(D).double() - B @ A
     error = rest @ prior @ rest.mT + std**2 * B @ B.mT  # covariance of x_0 − mean, over x_0 and the noise
-    root = super_resolution.gaussian_posterior(mixture, measurement, torch.zeros(1, M).double())[1]
-    own = root @ root  # covariance of sample − mean, which is independent of x_0 − mean
+    _, around = gaussian_posterior(mixture, measurement, torch.zeros(1, M).double())
+    own = moments(around)[1][0]  # covariance of sample − mean, which is independent of x_0 − mean
     assert (error + own).trace().item() == pytest.approx(2 * error.trace().item(), rel=1e-9)
 
 

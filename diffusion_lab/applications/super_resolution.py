@@ -7,7 +7,7 @@ from the same posterior, and the squared distance of two draws is twice that of 
 & Michaeli 2018).
 
 The measurement is `inverse.pool`. Two priors answer here: a single Gaussian, whose posterior is known in
-closed form, and a network that is told y as a second picture (Saharia et al. 2021, "SR3"). The methods of
+closed form (`inverse.gaussian_posterior`), and a network that is told y as a second picture (Saharia et al. 2021, "SR3"). The methods of
 `inverse` work with any denoiser.
 """
 
@@ -17,12 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_batch, check_data, noise_like
-from ..exact import GaussianMixture
+from ..checks import check_batch, check_data
 from ..model import ModelDenoiser
 from ..views import Prediction
 from .inverse.measurement import Measurement
-from .inverse.posterior import moments, posterior
 
 
 def psnr(x: Tensor, truth: Tensor) -> float:
@@ -67,30 +65,3 @@ def mean_of(denoiser: ModelDenoiser, x_T: Tensor) -> Tensor:
     """The denoiser's guess from noise x_T `[B, *D]` alone: E[x_0|y], if it was told y."""
     guess: Prediction = denoiser(x_T, denoiser.schedule.T)
     return guess.x0
-
-
-def gaussian_posterior(
-    mixture: GaussianMixture, measurement: Measurement, y: Tensor
-) -> tuple[Tensor, Tensor]:
-    """p(x_0|y) for many y [B, M] at once, for a prior that is a single Gaussian: its means and its root.
-
-    The covariance does not depend on y. So all that is needed are the means `[B, *D]` and one symmetric
-    matrix root [D, D], with root² = Cov[x_0|y]: `around` draws samples. float64. Raises ValueError for a
-    mixture of several components.
-    """
-    if len(mixture.means) != 1:
-        raise ValueError(f"mixture must be a single Gaussian; got {len(mixture.means)} components")
-    check_batch(y, "y", [len(measurement.A)])
-    A, (mean, covariance) = measurement.A, moments(mixture)
-    S = A @ covariance[0] @ A.mT + measurement.std**2 * torch.eye(len(A)).double()
-    gain = torch.linalg.lstsq(S, A @ covariance[0], driver="gelsd").solution.mT  # S may be singular
-    means = mean[0] + (y.double().cpu() - mean[0] @ A.mT) @ gain.mT
-    one = posterior(mixture, measurement, A @ mean[0])  # any y will do
-    assert one.axes is not None  # a posterior always has them
-    root = (one.axes[0] * one.var[0].sqrt()) @ one.axes[0].mT
-    return means.reshape(-1, *measurement.shape), root
-
-
-def around(means: Tensor, root: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """One sample around each of the means `[B, *D]`: mean + root noise."""
-    return means + (noise_like(means.flatten(1), generator) @ root).reshape(means.shape)

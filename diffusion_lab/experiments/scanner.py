@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..applications.inverse import Measurement, dps, fourier, linear, measured, radon
+from ..applications.inverse import Measurement, dps, fourier, gaussian_posterior, linear, measured, radon
 from ..applications.inverse.posterior import moments
 from ..applications.phantoms import LESION, phantoms, prior
 from ..exact import GaussianMixture
@@ -57,20 +57,9 @@ def golden_angles(count: int) -> np.ndarray:
 
 # ---------------------------------------------------------------------------------------- what is concluded
 def reconstruct(known: GaussianMixture, measurement: Measurement, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The posterior of one Gaussian, for many scans at once: y [B, M] -> means `[B, *D]`, covariance [D, D].
-
-    What `applications.inverse.posterior` computes, in the two lines that Kalman made famous: with
-    K = Σ Aᵀ (A Σ Aᵀ + std² I)⁻¹ the mean is μ + K (y − A μ), and the covariance Σ − K A Σ. The latter is
-    the same for every y: how sure one is was settled before the scan. Raises ValueError for a mixture of
-    several.
-    """
-    (mu, *others), (covariance, *_) = moments(known)
-    if others:
-        raise ValueError(f"known must be one Gaussian; got a mixture of {1 + len(others)}")
-    A, noise = measurement.A, measurement.std**2 * torch.eye(len(measurement.A), dtype=torch.float64)
-    gain = torch.linalg.solve(A @ covariance @ A.mT + noise, A @ covariance).mT  # [D, M]
-    mean = mu + (y.double() - A @ mu) @ gain.mT
-    return mean.reshape(-1, *measurement.shape), covariance - gain @ A @ covariance
+    """The posterior of one Gaussian for many scans y [B, M]: its means `[B, *D]` and covariance [D, D]."""
+    means, around = gaussian_posterior(known, measurement, y)
+    return means, moments(around)[1][0]
 
 
 def pixel_std(covariance: Tensor, like: Tensor) -> Tensor:
@@ -113,15 +102,6 @@ def in_ellipsoid(x_0: Tensor, mean: Tensor, covariance: Tensor, level: float = 0
     return torch.special.gammainc(torch.full_like(squared, off.shape[1] / 2), squared / 2) <= level
 
 
-def drawn(mixture: GaussianMixture, n: int, generator: torch.Generator) -> Tensor:
-    """n draws of one Gaussian, by the symmetric root of its covariance (`sample` needs [n, D, D] numbers)."""
-    (mean, *_), (covariance, *_) = moments(mixture)
-    var, axes = torch.linalg.eigh(covariance)
-    noise = torch.randn(n, len(mean), generator=generator, dtype=torch.float64)
-    x = mean + noise @ (axes * var.sqrt()) @ axes.mT
-    return x.reshape(n, *mixture.means.shape[1:])
-
-
 def coverage(kind: str, count: int, x_0: Tensor, generator: torch.Generator) -> dict[str, float]:
     """Shares inside 90 % regions, of bodies [B, 1, 16, 16] that are scanned anew.
 
@@ -153,12 +133,11 @@ def by_samples(
     estimates. "width": the draws' std over the true one; "error" as in `coverage`.
     """
     measurement, known = scanner(kind, count), prior()
-    x_0 = drawn(known, scans, generator)
+    x_0 = known.sample(scans, generator)
     y = measurement.measure(x_0, generator)
-    mean, covariance = reconstruct(known, measurement, y)
-    std, schedule = pixel_std(covariance, mean), cosine()
-    around = GaussianMixture(torch.zeros_like(mean[:1]), covariances=covariance[None])
-    exact = mean.repeat_interleave(draws, 0) + drawn(around, scans * draws, generator)
+    mean, around = gaussian_posterior(known, measurement, y)
+    std, schedule = pixel_std(moments(around)[1][0], mean), cosine()
+    exact = mean.repeat_interleave(draws, 0) + around.sample(scans * draws, generator)
     told = dps(known.denoiser(schedule), measurement, y.repeat_interleave(draws, 0))
     x_T = p_sample_prior(exact.shape, schedule, generator).double()
     found, guessed = dict[str, dict[str, float]](), x_T

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from .. import metrics, pictures, pretrained
-from ..applications.inverse import Measurement, pigdm, pool, replacement
-from ..applications.super_resolution import around, bicubic, consistent, gaussian_posterior, told
+from ..applications.inverse import Measurement, gaussian_posterior, pigdm, pool, replacement
+from ..applications.super_resolution import bicubic, consistent, told
 from ..checkpoints import write_atomically
 from ..exact import GaussianMixture
 from ..model import ModelDenoiser
@@ -65,8 +65,9 @@ def prior() -> GaussianMixture:
 # ------------------------------------------------------------------------------------ the methods
 def by_gaussian(y: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """The exact posterior under the Gaussian: its mean, and a sample."""
-    means, root = gaussian_posterior(prior(), measurement(), y)
-    return means.float(), around(means, root, torch.Generator().manual_seed(seed)).float()
+    means, around = gaussian_posterior(prior(), measurement(), y)
+    sample = means + around.sample(len(means), torch.Generator().manual_seed(seed))
+    return means.float(), sample.float()
 
 
 def by_upscaler(y: Tensor, seed: int, averaged: int = 16) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ to the score.
 from .dps import dps
 from .measurement import Measurement, blur, fourier, linear, mask, pool, radon
 from .pigdm import pigdm
-from .posterior import evidence, exact_guidance, measured, posterior
+from .posterior import evidence, exact_guidance, gaussian_posterior, measured, posterior
 from .repaint import repaint
 from .replacement import replacement
 
@@ -20,6 +20,7 @@ __all__ = [
     "evidence",
     "exact_guidance",
     "fourier",
+    "gaussian_posterior",
     "linear",
     "mask",
     "measured",

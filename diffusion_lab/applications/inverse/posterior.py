@@ -7,7 +7,7 @@ lines (Bishop 2006, eq. 2.113–2.117), and y also tells how probable each compo
 import torch
 from torch import Tensor
 
-from ...checks import check_data
+from ...checks import check_batch, check_data
 from ...exact import GaussianMixture
 from ...schedules import NoiseSchedule
 from ...views import Denoiser
@@ -44,6 +44,28 @@ def posterior(mixture: GaussianMixture, measurement: Measurement, y: Tensor) -> 
         axes=axes,
         weights=weights.log_posterior(y[None])[0].exp(),
     )
+
+
+def gaussian_posterior(
+    mixture: GaussianMixture, measurement: Measurement, y: Tensor
+) -> tuple[Tensor, GaussianMixture]:
+    """p(x_0|y) for many y [B, M] at once, where x_0 ~ mixture is a single Gaussian.
+
+    Its covariance is the same for every y: how sure one is was settled before anything was measured. So the
+    answer is the means `[B, *D]`, and N(0, Cov[x_0|y]): what lies around each of them. One sample for each y
+    is ``means + around.sample(B)``. float64. Raises ValueError for a mixture of several, and for y of another
+    shape.
+    """
+    if len(mixture.means) != 1:
+        raise ValueError(f"mixture must be a single Gaussian; got {len(mixture.means)} components")
+    A = _checked(mixture, measurement).A
+    check_batch(y, "y", [len(A)])
+    (mean,), (covariance,) = moments(mixture)
+    S = A @ covariance @ A.mT + measurement.std**2 * torch.eye(len(A)).double()
+    gain = torch.linalg.lstsq(S, A @ covariance, driver="gelsd").solution.mT  # S may be singular
+    means = mean + (y.double().cpu() - A @ mean) @ gain.mT
+    one = posterior(mixture, measurement, A @ mean)  # any y will do
+    return means.reshape(-1, *measurement.shape), one.changed(means=torch.zeros_like(one.means))
 
 
 def measured(mixture: GaussianMixture, measurement: Measurement) -> GaussianMixture:

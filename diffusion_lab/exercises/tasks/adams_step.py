@@ -15,10 +15,10 @@ NOTEBOOK = "A3_orders"
 def adams_step(y: Tensor, now: Tensor, before: Tensor, h: float, h_before: float) -> Tensor:
     """One step of order 2 from two remembered slopes, for steps of any length (Adams and Bashforth 1883).
 
-    y [B, *D] is the state; now [B, *D] is the slope there; before [B, *D] is the slope one step ago, and that
-    step was h_before long. The next step is h long. Follow the straight line through the two slopes to the
+    y is the state, now is the slope there, and before is the slope one step ago: `[B, *D]` each. That step
+    was h_before long, and the next one is h long. Follow the straight line through the two slopes to the
     *middle* of the next step, and go with the slope found there. Both lengths have the same sign. Return the
-    next state: [B, *D].
+    next state: `[B, *D]`.
     """
     slope = now + h / (2 * h_before) * (now - before)
     return y + h * slope

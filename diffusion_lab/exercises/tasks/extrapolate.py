@@ -15,9 +15,9 @@ NOTEBOOK = "A3_orders"
 def extrapolate(coarse: Tensor, fine: Tensor, order: int) -> Tensor:
     """A better end from two runs of a method whose order is known (Richardson 1911).
 
-    coarse [B, *D] is the end of a run of N steps, and fine [B, *D] that of a run of 2N. Let both be off by
+    coarse is the end of a run of N steps, and fine that of a run of 2N: `[B, *D]` each. Let both be off by
     c δ^order for steps of length δ, with the same c. Return what is left when this error is removed:
-    [B, *D]. order is 1, 2, …
+    `[B, *D]`. order is 1, 2, …
     """
     return fine + (fine - coarse) / (2**order - 1)
 
