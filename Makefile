@@ -63,6 +63,13 @@ train: $(READY)  ## train all that is in diffusion_lab/pretrained/ again: networ
 	$(BIN)/python -m diffusion_lab.features
 	$(BIN)/python -m diffusion_lab.experiments.precompute
 	$(BIN)/python -m diffusion_lab.experiments.taken_away
+	$(BIN)/python -m diffusion_lab.applications.autoencoder
+	$(BIN)/python -m diffusion_lab.experiments.latent_networks
+	$(BIN)/python -m diffusion_lab.experiments.latent_kl
+	$(BIN)/python -m diffusion_lab.experiments.latent_mistakes
+	$(BIN)/python -m diffusion_lab.experiments.learned_to_say
+	$(BIN)/python -m diffusion_lab.experiments.said
+	$(BIN)/python -m diffusion_lab.experiments.architectures
 
 bench: $(READY)  ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

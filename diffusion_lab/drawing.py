@@ -102,7 +102,7 @@ def plane(limit: float, n: int, ticks: bool = True, below: str = "") -> dict:
     return dict(xaxis=xaxis, yaxis=dict(**axis, scaleanchor="x" if n == 1 else f"x{n}"))
 
 
-def framed(n: int, rows: int, columns: int) -> dict:
+def framed(n: int, rows: float, columns: float) -> dict:
     """The two axes of an image, for panel n: square pixels, the first row on top, a line around them.
 
     The ranges are given, since plotly would turn an image upside down after a frame that is all NaN.
@@ -165,6 +165,11 @@ def image(z: Array | None, n: int, limit: float = 1.0) -> dict:
     return dict(type="heatmap", z=z, hoverinfo="skip", **grey, **on(n))
 
 
+def color_image(z: Array, n: int) -> dict:
+    """A picture [H, W, 3] of uint8 on axes n, as `color_tiles` makes it."""
+    return dict(type="image", z=z, hoverinfo="skip", **on(n))
+
+
 def arrows(tail: np.ndarray, vector: np.ndarray, n: int = 1, color: str = GREY) -> dict:
     """Arrows [N, 2] from tail along vector, as one line trace on axes n (`arrow_lines` for a frame)."""
     return curve(color, 1.5, n, **arrow_lines(tail, vector))
@@ -207,4 +212,23 @@ def tiles(images: Array, columns: int) -> np.ndarray:
     for i, picture in enumerate(np.asarray(images)):
         r, c = divmod(i, columns)
         sheet[r * (H + 1) : r * (H + 1) + H, c * (W + 1) : c * (W + 1) + W] = picture[0]
+    return sheet
+
+
+def color_tiles(images: Array, columns: int, levels: int = 32) -> np.ndarray:
+    """Pictures [B, 3, H, W] in [−1, 1] side by side, row by row, with a gap of one pixel: uint8 [H', W', 3].
+
+    Rounded to 32 levels of each colour, which the eye hardly sees, and which travel in half the bytes.
+    """
+    B, _, H, W = images.shape
+    rows = -(-B // columns)
+    gap = [int(GAP[i : i + 2], 16) for i in (1, 3, 5)]
+    sheet = np.tile(np.array(gap, np.uint8), (rows * (H + 1) - 1, columns * (W + 1) - 1, 1))
+    step = 256 // levels
+    values = (127.5 * (np.asarray(images, np.float32).clip(-1, 1) + 1)).astype(
+        np.uint8
+    ) // step * step + step // 2
+    for i, picture in enumerate(values.transpose(0, 2, 3, 1)):
+        r, c = divmod(i, columns)
+        sheet[r * (H + 1) : r * (H + 1) + H, c * (W + 1) : c * (W + 1) + W] = picture
     return sheet

@@ -225,7 +225,9 @@ def _shape(image: Tensor, piece: Tensor, others: Tensor) -> tuple[Shape, Tensor]
     core = image[:, piece & (off >= 0.85 * off[piece].max())]  # without the edges
     color = min(COLORS, key=lambda name: (core.mean(1) - torch.tensor(COLORS[name])).abs().max().item())
     true = torch.tensor(COLORS[color])[:, None]
-    if (core.mean(1, keepdim=True) - true).abs().max() > COLOR_OFF or core.std(1).max() > UNEVEN:
+    if (core.mean(1, keepdim=True) - true).abs().max() > COLOR_OFF:
+        return None
+    if core.shape[1] > 1 and core.std(1).max() > UNEVEN:  # of one pixel torch has no spread, and says so
         return None
     direction = true[:, 0] - GROUND
     cover = torch.einsum("chw,c->hw", image - GROUND, direction) / direction.square().sum()

@@ -68,9 +68,10 @@ def train(
 ) -> Result:
     """Trains the recipe's network.
 
-    :param data: x0 `[N, *D]` in [−1, 1], or (x0, label [N]); labels may be a list or array, and are ignored
-        if the network has no classes. For a network that is `told` pictures they are these pictures. Unless
-        given, it is the set that the recipe names
+    :param data: x0 `[N, *D]` in [−1, 1] (latents of 4 channels: of unit variance), or (x0, label [N]);
+        labels may be a list or array, and are ignored if the network has no classes. For a network that is
+        `told` pictures they are these pictures, and for one that reads captions the captions. Unless given,
+        it is the set that the recipe names
     :param device: "cpu", "cuda", "mps", …
     :param callback: called as callback(step, denoiser, history) every `callback_every` steps and after the
         last; the denoiser has the current averaged weights, and can be sampled from
@@ -246,7 +247,7 @@ def _check_x0(x0: Tensor, recipe: Recipe) -> Tensor:
     check_data(x0, "data")
     if len(x0) == 0:
         raise ValueError("data must hold at least one example; got none")
-    if recipe.network == "TinyUNet":
+    if recipe.network == "TinyUNet" and recipe.arguments.get("channels") != 4:  # latents have no bounds
         low, high = x0.min().item(), x0.max().item()
         if max(high, -low) > 1:
             raise ValueError(f"data must be images in [-1, 1]; got values up to {max(high, -low):g} in size")
@@ -261,6 +262,11 @@ def _check_x0(x0: Tensor, recipe: Recipe) -> Tensor:
 
 def _check_labels(label: Label | None, x0: Tensor, net: TinyUNet | MLP) -> Tensor | None:
     told, num_classes, N = getattr(net, "told", 0), net.num_classes, len(x0)
+    if read := getattr(net, "read", None):  # captions: the network knows how words become numbers
+        captions: Tensor = read(label)
+        if label is None or len(captions) != N:
+            raise ValueError(f"data must come with captions, one for each of {N} examples: (x0, captions)")
+        return captions
     if told:
         if label is None:
             raise ValueError("data must come with pictures that the network is told: (x0, pictures)")

@@ -64,7 +64,7 @@ class TinyUNet(nn.Module):
     The image goes down through `levels` resolutions, each half as wide with twice the channels. Attention
     works at the lowest one. On the way up, each block also gets the output of its partner on the way down.
 
-    :param channels: of the image, 1 or 3
+    :param channels: of the image, 1 or 3; or 4, of latents (Rombach et al. 2022)
     :param width: channels at the full resolution, a multiple of 8
     :param levels: resolutions: the image's side must divide by 2^(levels − 1)
     :param blocks: residual blocks per level, on the way down and again on the way up
@@ -87,8 +87,8 @@ class TinyUNet(nn.Module):
         told: int = 0,
     ) -> None:
         super().__init__()
-        if channels not in (1, 3):
-            raise ValueError(f"channels must be 1 or 3; got {channels!r}")
+        if channels not in (1, 3, 4):
+            raise ValueError(f"channels must be 1 or 3, or 4 for latents; got {channels!r}")
         if check_int(width, "width", 8) % 8:
             raise ValueError(f"width must be a multiple of 8, the number of groups in GroupNorm; got {width}")
         self.told = check_int(told, "told", 0)

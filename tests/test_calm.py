@@ -22,7 +22,7 @@ from PIL import Image
 
 import diffusion_lab
 from diffusion_lab import data, explorers, features, pretrained, replay
-from diffusion_lab.engine import Choice, Points, Slider, Toggle
+from diffusion_lab.engine import Choice, Points, Slider, Toggle, Words
 from diffusion_lab.training import Recipe, train
 from diffusion_lab.unet import Dropout, drawn
 
@@ -126,6 +126,8 @@ def moves(explorer):
             yield name, control.high if now != control.high else control.low
         elif isinstance(control, Toggle):
             yield name, not now
+        elif isinstance(control, Words):
+            yield name, next(words for words in control.values if words != now)
         elif isinstance(control, Points):
             yield name, next(points for points in control.presets.values() if points != now)
         else:

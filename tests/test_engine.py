@@ -15,7 +15,7 @@ import torch
 import traitlets
 from unpacking import scenes_of, whole
 
-from diffusion_lab.engine import Choice, Explorer, Frame, Scene, Slider, Toggle, page, text, widget
+from diffusion_lab.engine import Choice, Explorer, Frame, Scene, Slider, Toggle, Words, page, text, widget
 from diffusion_lab.engine.scene import packed
 
 
@@ -235,6 +235,28 @@ def test_plotly_objects_are_traces_and_layouts_too():
     sent = json.loads(Scene({"eye": figure.data[0]}, figure.layout).to_json())
     assert sent["traces"]["eye"]["z"]["shape"] == "3, 3" and sent["layout"]["title"]["text"] == "eye"
     assert "template" not in sent["layout"]
+
+
+def test_words_are_any_and_the_scene_says_which_make_sense():
+    class Said(Explorer):
+        title = "Said"
+        words = Words("red", examples=["red", "blue"])
+
+        def scene(self, *, words):
+            if words == "purple":
+                raise ValueError("words must be colours; got purple")
+            return Scene({}, {}, [Frame(0, numbers={"length": len(words)})])
+
+    said = Said()
+    assert said.spec["controls"][0]["values"] == ["red", "blue"] and said.spec["controls"][0]["most"] == 120
+    said.words = "  green "
+    assert said.words == "green" and said.numbers == {"length": "5"}
+    with pytest.raises(ValueError, match="got purple"):
+        said.words = "purple"
+    assert said.words == "purple" and "got purple" in said.describe()  # what was typed stays
+    for bad in (3, None, "x" * 121):
+        with pytest.raises(traitlets.TraitError, match="words of at most 120 characters"):
+            said.words = bad
 
 
 def test_a_choice_takes_numbers_and_words_and_tells_them_from_truth_values():

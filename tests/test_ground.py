@@ -25,7 +25,7 @@ LIGHT = [*MATHS, *"sde sde_samplers likelihood guidance data weights layers mlp 
 LIGHT += "recipe history checkpoints training metrics features replay".split()
 WIDGETS = ["ipywidgets", "anywidget", "plotly", "traitlets"]
 HEAVY = ["matplotlib", "plotly", "ipywidgets", "anywidget", "scipy", "pandas", "sklearn", "IPython"]
-LIMIT_FILE, LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 300, 1000, 0.3, 4_000_000
+LIMIT_FILE, LIMIT_LINES, LIMIT_IMPORT_S, LIMIT_WEIGHTS = 300, 1000, 0.3, 10_000_000
 
 
 def place(name: str) -> str | None:

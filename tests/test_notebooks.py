@@ -31,6 +31,10 @@ MODULE = {
     "super_resolution": "applications.super_resolution",
     "editing": "applications.editing",
     "medical": "applications.phantoms",
+    "latents": "applications.latent",
+    "text_to_image": "applications.text_to_image",
+    "architectures": "applications.dit",
+    "cost": "applications.cost",
 }
 UNCHECKED = {"nbval-ignore-output", "NBVAL_IGNORE_OUTPUT", "PYTEST_VALIDATE_IGNORE_OUTPUT"}
 TITLES = {getattr(explorers, name).title: name for name in explorers.__all__}

@@ -205,7 +205,7 @@ def test_no_number_is_looked_at_where_looking_means_waiting():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: TinyUNet(channels=2), "channels must be 1 or 3; got 2"),
+        (lambda: TinyUNet(channels=2), "channels must be 1 or 3, or 4 for latents; got 2"),
         (lambda: TinyUNet(width=12), "width must be a multiple of 8, .* got 12"),
         (lambda: TinyUNet(width=0), "width must be an integer of at least 8; got 0"),
         (lambda: TinyUNet(levels=0), "levels must be an integer of at least 1; got 0"),

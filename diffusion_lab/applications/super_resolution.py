@@ -7,8 +7,8 @@ from the same posterior, and the squared distance of two draws is twice that of 
 & Michaeli 2018).
 
 The measurement is `inverse.pool`. Two priors answer here: a single Gaussian, whose posterior is known in
-closed form (`inverse.gaussian_posterior`), and a network that is told y as a second picture (Saharia et al. 2021, "SR3"). The methods of
-`inverse` work with any denoiser.
+closed form (`inverse.gaussian_posterior`), and a network that is told y as a second picture (Saharia et al.
+2021, "SR3"). The methods of `inverse` work with any denoiser.
 """
 
 import math

@@ -17,7 +17,7 @@ The whole scene goes to the browser, where the main slider needs no kernel. Any 
 scene. Nothing in here depends on a particular explorer.
 """
 
-from .controls import Choice, Control, Points, Slider, Toggle
+from .controls import Choice, Control, Points, Slider, Toggle, Words
 from .listing import Source, listing
 from .page import page_scripts
 from .scene import Frame, Scene, text
@@ -34,6 +34,7 @@ __all__ = [
     "Slider",
     "Source",
     "Toggle",
+    "Words",
     "listing",
     "page_scripts",
     "text",

@@ -150,3 +150,27 @@ class Points(Control):
     def spec(self) -> dict:
         """Also the limit and the presets."""
         return super().spec() | dict(most=self.most, presets=self.presets)
+
+
+class Words(Control):
+    """Words that the student types: a text box, and a list of `examples` to take instead.
+
+    Any words up to `most` characters are a value. Whether they make sense is for `scene` to say: its
+    ValueError is shown on the page, and what was typed stays. Pages without a kernel have the examples only.
+    """
+
+    kind, most = "words", 120
+
+    def __init__(self, value: str, *, examples: Sequence[str], label: str = "") -> None:
+        self.values = list(examples)
+        super().__init__(value, label=label)
+
+    def validate(self, explorer: Any, value: Any) -> str:
+        """Words, without spaces around them."""
+        if not isinstance(value, str) or len(value) > self.most:
+            self.reject(explorer, value, f"words of at most {self.most} characters")
+        return value.strip()
+
+    def spec(self) -> dict:
+        """Also the limit."""
+        return super().spec() | dict(most=self.most)

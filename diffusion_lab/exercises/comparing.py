@@ -41,6 +41,8 @@ def tensor_of(value: Any) -> Tensor:
     if isinstance(value, np.ndarray | np.generic):
         return torch.as_tensor(np.asarray(value))
     if isinstance(value, bool | int | float):
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise NotAlike("it returned a number with more than 18 digits")
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
     if type(value) in (list, tuple, range) and len(value):
         entries = [tensor_of(entry) for entry in value]

@@ -152,7 +152,8 @@ def control(root: Locator, name: str) -> Locator:
 
 
 def number_box(root: Locator, name: str) -> Locator:
-    return root.locator(f"[data-control='{name}'] input[type=number]")
+    """Where a number is typed, or words."""
+    return root.locator(f"[data-control='{name}'] input:is([type=number], [type=text])")
 
 
 def points(root: Locator) -> tuple[tuple[float, float], ...]:

@@ -33,11 +33,13 @@ from playwright.sync_api import expect
 
 from diffusion_lab.experiments.bound import SCALED, UNSCALED
 from diffusion_lab.explorers import (
+    Bill,
     ChainAndJump,
     Denoising,
     ElboTerms,
     ElboTotals,
     Guidance,
+    Latent,
     NoiseSchedules,
     OneStep,
     OwnData,
@@ -45,6 +47,7 @@ from diffusion_lab.explorers import (
     Repair,
     SampleMetrics,
     SamplerRace,
+    SayIt,
     Scanner,
     ScoreAndEps,
     SdeAndOde,
@@ -56,6 +59,7 @@ from diffusion_lab.explorers import (
 pytestmark = pytest.mark.browser
 
 PAIR = ((-0.5, 0.0), (0.5, 0.25))
+SAID, UNSEEN = "a large red circle on the left", "a large green triangle in the middle"
 CORNER = ((0.62, 0.62), (0.88, 0.88))  # pixels to hide
 # The state of each explorer at the start: one in which every control matters to the picture.
 START = {
@@ -77,6 +81,9 @@ START = {
     Repair: dict(hidden=CORNER, method="replacement", picture=30, seed=0, step=20),
     Scanner: dict(kind="CT", lesion=True, seed=1, count=4),
     SuperResolution: dict(method="network told y", picture=2, w=0.5),
+    Latent: dict(label=3, work=5, seed=0, dim=32),
+    SayIt: dict(caption=SAID, trained=600, seed=0, w=1.0),
+    Bill: dict(network="DiT, patch 2", precision="fp32", steps=50, size=32),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
@@ -165,10 +172,22 @@ MOVES = {
     (SuperResolution, "method"): [("Home", "Gaussian, exact"), (DOWN, "network told y")],
     (SuperResolution, "picture"): [(RIGHT, 3), (TYPED + "2", 2)],
     (SuperResolution, "w"): [(RIGHT, 0.5625), ("End", 1.25), (TYPED + "0.5", 0.5)],
+    (SayIt, "caption"): [(TYPED + UNSEEN, UNSEEN), ("Home", SAID)],
+    (SayIt, "trained"): [(DOWN, 2000), (UP, 600)],
+    (SayIt, "seed"): [(RIGHT, 1), ("Home", 0)],
+    (SayIt, "w"): [(RIGHT, 1.5), ("End", 8.0), (TYPED + "1", 1.0)],
+    (Latent, "label"): [(DOWN, 4), (UP, 3)],
+    (Latent, "work"): [("Home", 2), (DOWN, 5)],
+    (Latent, "seed"): [(RIGHT, 1), ("Home", 0)],
+    (Latent, "dim"): [(RIGHT, 36), ("End", 64), (TYPED + "32", 32)],
     (Scanner, "kind"): [(DOWN, "MR"), (UP, "CT")],
     (Scanner, "lesion"): [(SPACE, False), (SPACE, True)],
     (Scanner, "seed"): [(RIGHT, 2), ("End", 20), (TYPED + "1", 1)],
     (Scanner, "count"): [(RIGHT, 5), ("End", 12), (TYPED + "4", 4)],
+    (Bill, "network"): [(UP, "DiT, patch 4"), ("Home", "U-Net"), ("End", "DiT, patch 2")],
+    (Bill, "precision"): [(DOWN, "bf16"), (UP, "fp32")],
+    (Bill, "steps"): [(DOWN, 250), ("Home", 10), (DOWN, 50)],
+    (Bill, "size"): [(RIGHT, 40), ("Home", 8), (TYPED + "32", 32)],
 }
 
 
@@ -228,7 +247,8 @@ def values(root, cls) -> dict:
     said = root.evaluate(
         """node => Object.fromEntries([...node.querySelectorAll("[data-control]")].map((box) => {
             const number = box.querySelector("input[type=number]"), list = box.querySelector("select");
-            const value = number?.value ?? list?.value ?? box.querySelector("input")?.checked;
+            const typed = box.querySelector("input[type=text]");
+            const value = (typed ?? number ?? list)?.value ?? box.querySelector("input")?.checked;
             return [box.dataset.control, value];
         }))"""
     )
@@ -243,7 +263,7 @@ def values(root, cls) -> dict:
 
 
 def move(root, name: str, keys: str):
-    """Press a key on a control, or type into its number box, and wait for the answer."""
+    """Press a key on a control, or type into its box, and wait for the answer."""
     if keys.startswith(TYPED):
         box = number_box(root, name)
         box.press("Control+a")
@@ -368,6 +388,9 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
         Guidance: dict(label="blob 2", seed=5, w=3.5),
         Scanner: dict(kind="MR", lesion=False, seed=5, count=2),
         SuperResolution: dict(method="Gaussian, exact", picture=5, w=1.0),
+        Latent: dict(label=5, work=2, seed=3, dim=16),
+        Bill: dict(network="U-Net", precision="bf16", steps=1000, size=16),
+        SayIt: dict(caption="a small blue circle below a large red square", trained=2000, seed=5, w=4.0),
         SdEdit: dict(source="2-D mixture", guide=[(0.5, -0.5), (-1, 1)], seed=5, t0=150),
         Repair: dict(hidden=[(0.62, 0.62), (-0.38, 0.12)], method="RePaint", picture=5, step=10),
     }[cls]
@@ -404,6 +427,7 @@ def test_every_control_has_a_name_and_a_place_in_the_tab_order(lab, cls):
     node = cdp.send("Runtime.evaluate", {"expression": nth})["result"]["objectId"]
     tree = cdp.send("Accessibility.queryAXTree", {"objectId": node})["nodes"]
     roles = {"slider", "spinbutton", "combobox", "checkbox", "button", "DisclosureTriangle", "application"}
+    roles.add("textbox")
     names = [n["name"]["value"] for n in tree if not n["ignored"] and n["role"]["value"] in roles]
     inputs = "input, select, button, summary, .pad"
     assert len(names) == root.locator(inputs).count()

@@ -126,6 +126,34 @@ def test_a_packed_scene_is_put_together_again(call):
         np.testing.assert_allclose(np.array(y, float), wave[k], atol=6 / 500)
 
 
+INPUT = """({wordsInput}, [still, typed]) => {
+    const box = document.createElement("div"), set = [];
+    const c = {label: "caption", values: ["a", "b"], most: 9}, common = {disabled: false};
+    let value = "b";
+    const show = wordsInput(c, box, () => value, (v) => { value = v; set.push(v); show(); }, common, still);
+    show();
+    const [text, list] = [box.querySelector("input"), box.querySelector("select")];
+    const at = () => [text?.value ?? null, list.selectedIndex];
+    const seen = [at()];
+    if (text) { text.value = typed; text.onchange(); seen.push(at()); }
+    list.selectedIndex = 0;
+    list.onchange();
+    seen.push(at());
+    return {seen, set, limit: text?.maxLength ?? null};
+}"""
+
+
+def test_words_are_typed_or_taken_from_the_examples(call):
+    found = call("controls.js", INPUT, [False, " new "])
+    assert found["seen"] == [["b", 1], ["new", -1], ["a", 0]]
+    assert found["set"] == ["new", "a"] and found["limit"] == 9
+
+
+def test_without_a_kernel_there_are_the_examples_only(call):
+    found = call("controls.js", INPUT, [True, ""])
+    assert found["seen"] == [[None, 1], [None, 0]] and found["set"] == ["a"]
+
+
 def test_modules_need_only_those_before_them_and_share_no_name():
     """So that one after the other they are one module (`bundle`)."""
     names, order = [], [*MODULES, "alone.js", "quiz.js"]

@@ -111,7 +111,7 @@ def away(root, cls, name: str):
         widget.press(" ")
     elif c.kind == "points":
         widget.press("Enter")  # a point where the keys' cursor starts
-    elif c.kind == "choice":
+    elif c.kind in ("choice", "words"):  # words have a list of examples
         at_the_end = widget.evaluate("node => node.selectedIndex === node.options.length - 1")
         widget.press("ArrowUp" if at_the_end else "ArrowDown")
     else:

@@ -175,7 +175,7 @@ def moves(cls, name, value):
         back = [name for name, points in c.presets.items() if points == value]
         return [(f"press {preset}", c.presets[preset]) for preset in [*list(presets)[:1], *back]]
     k = c.values.index(value)
-    on, back = ("ArrowDown", "ArrowUp") if c.kind == "choice" else ("ArrowRight", "ArrowLeft")
+    on, back = ("ArrowDown", "ArrowUp") if c.kind in ("choice", "words") else ("ArrowRight", "ArrowLeft")
     if k + 1 < len(c.values):
         return [(on, c.values[k + 1]), (back, value)]
     return [(back, c.values[k - 1]), (on, value)]

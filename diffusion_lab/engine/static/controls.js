@@ -4,7 +4,8 @@ import { h, typeset } from "./util.js";
 /** @typedef {{name: string, label: string, kind: string, main: boolean, low?: number, high?: number, step?: number,
  *   values?: (string|number)[], most?: number, presets?: Object}} Control  as `Control.spec` in controls.py writes it
  * @typedef {(control: Control, box: HTMLElement, value: () => any, set: (value: any) => void, common: Object) =>
- *   () => void} Input  `common`: properties of all inputs, `disabled` among them */
+ *   () => void} Input  `common`: properties of all inputs, `disabled` among them; one more argument says whether
+ *   the page has no kernel */
 
 const labelled = (c, input) => h("label", {}, h("span", {}, ...typeset(c.label)), input);
 
@@ -38,4 +39,17 @@ export function toggleInput(c, box, value, set, common) {
   input.onchange = () => set(input.checked);
   box.append(labelled(c, input));
   return () => { input.checked = value(); };
+}
+
+/** A box to type into, taken by Enter or when it is left, and a list of examples; without a kernel only these.
+ * @type {Input} */
+export function wordsInput(c, box, value, set, common, still) {
+  if (still) return choiceInput(c, box, value, set, common);
+  const examples = h("select", { ...common, ariaLabel: `${c.label}: examples` },
+                     ...c.values.map((v) => h("option", {}, v)));
+  const typed = h("input", { type: "text", maxLength: c.most, spellcheck: false, ...common });
+  examples.onchange = () => set(c.values[examples.selectedIndex]);
+  typed.onchange = () => set(typed.value.trim());
+  box.append(labelled(c, typed), examples);
+  return () => { typed.value = value(); examples.selectedIndex = c.values.indexOf(value()); };
 }

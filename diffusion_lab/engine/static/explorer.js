@@ -1,6 +1,6 @@
 // Draws an Explorer (widget.py) and slides through its frames; the kernel is asked for new scenes only.
 // It serves two hosts: anywidget calls `render` in JupyterLab; alone.js does on pages without a kernel.
-import { choiceInput, sliderInput, toggleInput } from "./controls.js";
+import { choiceInput, sliderInput, toggleInput, wordsInput } from "./controls.js";
 import { loadPlotly, moved, templateFrom } from "./moving.js";
 import { pad } from "./pad.js";
 import { player } from "./player.js";
@@ -10,7 +10,7 @@ import { h, nearest, patched, same, typeset, typesetAll } from "./util.js";
  *   code: string, alt: string}} Frame
  * @typedef {{traces: Object<string, Object>, layout: Object, frames: Frame[]}} Scene  as scene.py writes it */
 
-const INPUTS = { slider: sliderInput, choice: choiceInput, toggle: toggleInput, points: pad };
+const INPUTS = { slider: sliderInput, choice: choiceInput, toggle: toggleInput, points: pad, words: wordsInput };
 
 /** An explorer in `el`; returns what takes it away again. */
 export function render({ model, el }) {
