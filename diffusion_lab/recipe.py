@@ -4,9 +4,9 @@ import dataclasses
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,15 +15,15 @@ from .checks import check_int
 from .schedules import SCHEDULES, NoiseSchedule, zero_terminal_snr
 from .unet import MLP, TinyUNet, drawn, loaded
 
-NETWORKS: dict[str, type[TinyUNet] | type[MLP]] = {"TinyUNet": TinyUNet, "MLP": MLP}
-
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that determines the result of a training run. Raises ValueError for values without sense."""
 
+    networks: ClassVar[Mapping[str, Callable[..., Any]]] = {"TinyUNet": TinyUNet, "MLP": MLP}
+
     data: str = "digits"  # or one of data.TOYS or pictures.SETS; a name only, where train() is given the data
-    network: str = "TinyUNet"  # or "MLP"
+    network: str = "TinyUNet"  # or "MLP"; a subclass may know others, in its `networks`
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the network: name -> value
     schedule: str = "cosine"  # one of schedules.SCHEDULES
     T: int = 1000
@@ -44,7 +44,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         choices = dict(
-            network=NETWORKS, schedule=SCHEDULES, predicts=["eps", "x0", "v"], precision=["fp32", "bf16"]
+            network=self.networks, schedule=SCHEDULES, predicts=["eps", "x0", "v"], precision=["fp32", "bf16"]
         )
         for name, known in choices.items():
             self._check(name, lambda value, known=known: value in list(known), f"one of {', '.join(known)}")
@@ -82,7 +82,7 @@ class Recipe:
         With `weights`, a state_dict, it gets these instead: see unet.loaded. Raises ValueError for arguments
         that the network does not have, and for weights of another network.
         """
-        make = functools.partial(NETWORKS[self.network], **self.arguments)
+        make = functools.partial(self.networks[self.network], **self.arguments)
         try:
             if weights is None:
                 return drawn(make, torch.Generator().manual_seed(self.seed))

@@ -32,7 +32,7 @@ def reached(net, x, t=300.0):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_answer_alike_and_have_about_as_many_weights(kind):
-    net = OfKind(kind=kind).make_network()
+    net = OfKind(network=kind).make_network()
     x = torch.randn(3, 1, 8, 8, generator=seeded())
     assert net(x, 5, [1, 2, 3]).shape == x.shape and net.num_classes == 10
     weights = sum(weight.numel() for weight in net.parameters())
@@ -49,7 +49,7 @@ def test_what_is_taken_away_is_gone():
         assert (apart.abs().max() < 1e-10) == is_set
     assert reached(random_network("DiT"), x).all()
     assert reached(random_network("DiT without attention"), x).tolist() == [True] + 15 * [False]
-    started = OfKind(kind="DiT not from 0").make_network()
+    started = OfKind(network="DiT not from 0").make_network()
     tokens, c = torch.randn(2, 16, 48, generator=seeded()), torch.randn(2, 48, generator=seeded(1))
     assert not torch.equal(started.blocks[0](tokens, c), tokens)
 

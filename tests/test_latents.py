@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffusion_lab import metrics, samplers, schedules
 from diffusion_lab.applications import autoencoder, latent
+from diffusion_lab.applications.inverse.posterior import moments
 from diffusion_lab.exact import GaussianMixture
 from diffusion_lab.experiments import latent as digits_by_pca
 from diffusion_lab.experiments import latent_kl, latent_mistakes, latent_networks
@@ -113,16 +114,16 @@ def test_the_distance_of_decoded_draws_splits_into_floor_and_generation(seed, di
     own = latent.principal_components(random_mixture(5, 2, seed + 7), dim)  # of other data
     drawn = random_mixture(dim, 1, seed + 8)
     means, wide = latent.decoded(drawn, own)
-    whole = latent.wasserstein(truth.means, latent.covariances(truth), means, wide)
+    whole = latent.wasserstein(truth.means, moments(truth)[1], means, wide)
     small = latent.latent_mixture(truth, own)
-    part = latent.wasserstein(small.means, latent.covariances(small), drawn.means, latent.covariances(drawn))
+    part = latent.wasserstein(*moments(small), *moments(drawn))
     expected = latent.floor_of(truth, own) + part / own.scale**2
     assert torch.allclose(whole, expected, atol=1e-6)
 
 
 def test_wasserstein_is_the_frechet_distance_of_many_draws_and_the_closed_form_in_one_dimension():
     a, b = random_mixture(3, 1, 0), random_mixture(3, 1, 5)
-    found = latent.wasserstein(a.means, latent.covariances(a), b.means, latent.covariances(b)).item()
+    found = latent.wasserstein(*moments(a), *moments(b)).item()
     drawn = metrics.frechet_distance(a.sample(40_000, seeded(0)), b.sample(40_000, seeded(1)))
     assert found == pytest.approx(drawn, rel=0.05)
     one = [
@@ -140,7 +141,7 @@ def test_what_ddim_makes_of_noise_is_what_its_draws_are():
     x_T = samplers.p_sample_prior((40_000, 3), table, seeded(2)).double()
     *_, last = samplers.ddim(gaussian.denoiser(table), x_T, table, times)
     assert torch.allclose(last.x.mean(0), found.means[0], atol=0.03)
-    assert torch.allclose(torch.cov(last.x.mT), latent.covariances(found)[0], atol=0.05)
+    assert torch.allclose(torch.cov(last.x.mT), moments(found)[1][0], atol=0.05)
     fine = latent.drawn_by_ddim(gaussian, table, samplers.timesteps(table, 100))
     off = [(g.var - gaussian.var).abs().max().item() for g in (found, fine)]
     assert off[1] < 0.1 * off[0]
@@ -158,7 +159,7 @@ def test_a_forgotten_scale_is_another_schedule(scale, t):
         [2 * math.log(scale)] * 100, abs=1e-6
     )
     scaled = GaussianMixture(
-        scale * mixture.means, covariances=scale**2 * latent.covariances(mixture), weights=mixture.weights
+        scale * mixture.means, covariances=scale**2 * moments(mixture)[1], weights=mixture.weights
     )
     z = mixture.sample(5, seeded(t))
     x_t = q_sample(scale * z, t, table, generator=seeded(t + 1))
@@ -296,9 +297,7 @@ def test_the_two_parts_sum_to_the_distance_of_decoded_draws(dim, work):
     times = samplers.timesteps(table, digits_by_pca.steps_for(dim, work))
     found = latent.drawn_by_ddim(digits_by_pca.latents_of(3, dim), table, times)
     means, wide = latent.decoded(found, own)
-    whole = latent.wasserstein(
-        truth.means.flatten(1).double(), latent.covariances(truth), means.flatten(1), wide
-    )
+    whole = latent.wasserstein(truth.means.flatten(1).double(), moments(truth)[1], means.flatten(1), wide)
     assert whole.item() == pytest.approx(sum(digits_by_pca.distances(3, dim, work)), rel=1e-5)
     x = digits_by_pca.drawn(3, dim, work, 0, n=4000).flatten(1)
     assert torch.allclose(x.mean(0), means[0].flatten(), atol=0.06)

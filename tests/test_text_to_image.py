@@ -14,11 +14,17 @@ from scipy.stats import binomtest
 
 from diffusion_lab import guidance, samplers
 from diffusion_lab.applications import text_to_image, words
-from diffusion_lab.applications.text_to_image import FILES, RECIPE, WordUNet, load_text_to_image, looks
+from diffusion_lab.applications.text_to_image import (
+    FILES,
+    RECIPE,
+    WordRecipe,
+    WordUNet,
+    load_text_to_image,
+    looks,
+)
 from diffusion_lab.applications.words import LENGTH, WORDS, Look, TextEncoder, tokens
 from diffusion_lab.experiments import learned_to_say, said, said_exactly, saying
 from diffusion_lab.explorers import SayIt
-from diffusion_lab.recipe import Recipe
 from diffusion_lab.shape_world import SPLITS, read_shapes, scenes, shapes
 from diffusion_lab.training import train
 from diffusion_lab.unet import ModelDenoiser, drawn
@@ -156,7 +162,7 @@ def test_it_has_a_forward_derivative(untrained):
 
 
 def test_training_follows_a_recipe_that_names_it_and_asks_for_captions(tmp_path):
-    recipe = Recipe("shapes", "WordUNet", dict(width=8, dim=8), steps=6, batch=4, label_dropout=0.5)
+    recipe = WordRecipe("shapes", arguments=dict(width=8, dim=8), steps=6, batch=4, label_dropout=0.5)
     z, captions = torch.randn(8, 4, 8, 8, generator=seeded()), EVERY[:8]
     whole = train(recipe, (z, captions), progress=False, checkpoint=tmp_path / "run", checkpoint_every=3)
     assert whole.denoiser.given(ONE)(z, 500).x0.isfinite().all()

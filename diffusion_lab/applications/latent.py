@@ -26,6 +26,7 @@ from ..exact import GaussianMixture
 from ..samplers import ddim
 from ..schedules import NoiseSchedule
 from ..views import Denoiser, Prediction, named
+from .inverse.posterior import moments
 
 
 @dataclass(frozen=True)
@@ -71,29 +72,19 @@ def principal_components(mixture: GaussianMixture, dim: int) -> LinearAutoencode
     other linear autoencoder has a lower E‖x − x̂‖² (Eckart & Young 1936). Raises ValueError for a dim
     outside 1…D.
     """
-    weights, means = mixture.weights.double(), mixture.means.flatten(1).double()
+    weights, (means, within) = mixture.weights.double(), moments(mixture)
     D = means.shape[1]
     if check_int(dim, "dim", 1) > D:
         raise ValueError(f"dim must be at most {D}, the number of pixels; got {dim}")
     mean = weights @ means
     off = means - mean
-    total = torch.einsum("k,kde->de", weights, covariances(mixture)) + (weights[:, None] * off).mT @ off
+    total = torch.einsum("k,kde->de", weights, within) + (weights[:, None] * off).mT @ off
     values, axes = torch.linalg.eigh(total)
     values, axes = values.flip(0), axes.flip(1)
     largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))  # its sign differs between machines
     axes = axes[:, :dim] * largest.sign()[:, :dim]
     scale = 1 / values[:dim].mean().sqrt().item()
     return LinearAutoencoder(mean.reshape(mixture.means.shape[1:]), axes, values, scale)
-
-
-def covariances(mixture: GaussianMixture) -> Tensor:
-    """Σ_k over the flattened data: [K, D, D], float64."""
-    var = mixture.var.double()
-    if mixture.axes is None:
-        D = math.prod(mixture.means.shape[1:])
-        return var[:, :, None] * torch.eye(D, dtype=torch.float64)
-    axes = mixture.axes.double()
-    return torch.einsum("kde,ke,kfe->kdf", axes, var, axes)
 
 
 def latent_mixture(mixture: GaussianMixture, autoencoder: LinearAutoencoder) -> GaussianMixture:
@@ -103,7 +94,7 @@ def latent_mixture(mixture: GaussianMixture, autoencoder: LinearAutoencoder) -> 
     `.denoiser(schedule)` is the exact one for diffusion on latents. Float64.
     """
     A = autoencoder.scale * autoencoder.axes.double()
-    covariance = torch.einsum("df,kde,eg->kfg", A, covariances(mixture), A)
+    covariance = torch.einsum("df,kde,eg->kfg", A, moments(mixture)[1], A)
     means = autoencoder.latents(mixture.means.double())
     return GaussianMixture(
         means, covariances=(covariance + covariance.mT) / 2, weights=mixture.weights.double()
@@ -114,7 +105,7 @@ def decoded(mixture: GaussianMixture, autoencoder: LinearAutoencoder) -> tuple[T
     """Means `[K, *D]` and covariances [K, D, D] of decoded latents; the covariances have rank d at most."""
     A = autoencoder.axes.double() / autoencoder.scale
     return autoencoder.pictures(mixture.means.double()), torch.einsum(
-        "df,kfg,eg->kde", A, covariances(mixture), A
+        "df,kfg,eg->kde", A, moments(mixture)[1], A
     )
 
 
@@ -143,7 +134,7 @@ def floor_of(mixture: GaussianMixture, autoencoder: LinearAutoencoder) -> Tensor
     if autoencoder.dim == len(A):
         rest = torch.zeros_like(rest)  # nothing is discarded, not even by rounding
     off = (mixture.means.double() - autoencoder.mean).flatten(1) @ rest
-    return off.square().sum(1) + torch.einsum("de,kde->k", rest, covariances(mixture))
+    return off.square().sum(1) + torch.einsum("de,kde->k", rest, moments(mixture)[1])
 
 
 def drawn_by_ddim(gaussian: GaussianMixture, schedule: NoiseSchedule, timesteps: Numbers) -> GaussianMixture:

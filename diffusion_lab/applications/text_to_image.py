@@ -11,7 +11,9 @@ p(x) (Ho & Salimans 2022, algorithm 1).
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import safetensors.torch
 import torch
@@ -24,7 +26,7 @@ from ..guidance import classifier_free
 from ..layers import Condition
 from ..model import ModelDenoiser
 from ..pretrained import FOLDER
-from ..recipe import NETWORKS, Recipe
+from ..recipe import Recipe
 from ..samplers import ddim, p_sample_prior, timesteps
 from ..unet import ResBlock
 from ..views import Denoiser
@@ -114,10 +116,17 @@ def as_picture(rows: Tensor, like: Tensor) -> Tensor:
     return rows.mT.reshape(like.shape)
 
 
-# Now a recipe may name it, and `train` follows the recipe
-NETWORKS["WordUNet"] = WordUNet  # pyrefly: ignore[unsupported-operation]
-RECIPE = Recipe(
-    "shapes", "WordUNet", dict(width=32, dim=48), steps=2000, batch=128, ema_decay=0.995, label_dropout=0.12
+@dataclass(frozen=True)
+class WordRecipe(Recipe):
+    """A recipe for a WordUNet, and for nothing else."""
+
+    networks: ClassVar[Mapping[str, Callable[..., Any]]] = {"WordUNet": WordUNet}
+
+    network: str = "WordUNet"
+
+
+RECIPE = WordRecipe(
+    "shapes", arguments=dict(width=32, dim=48), steps=2000, batch=128, ema_decay=0.995, label_dropout=0.12
 )
 
 
@@ -141,7 +150,7 @@ def load_text_to_image(steps: int = 2000, folder: FilePath = FOLDER) -> ModelDen
     if steps not in FILES:
         raise ValueError(f"steps must be one of {', '.join(map(str, FILES))}; got {steps!r}")
     weights, metadata = read_safetensors(f"{folder}/{FILES[steps]}", FORMAT)
-    recipe = Recipe.from_json(metadata["recipe"])
+    recipe = WordRecipe.from_json(metadata["recipe"])
     net = recipe.make_network(weights).eval().requires_grad_(False)
     return ModelDenoiser(net, recipe.make_schedule(), recipe.predicts)
 

@@ -10,9 +10,10 @@ import csv
 import functools
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,6 @@ from ..mlp import MLP
 from ..pretrained import FOLDER
 from ..recipe import Recipe
 from ..unet import TinyUNet
-from ..weights import drawn, loaded
 from .stored import digits
 from .taken_away import measured
 
@@ -99,16 +99,12 @@ COMPARED, CHANGED = tuple(KINDS)[:3], tuple(KINDS)[3:]
 class OfKind(Recipe):
     """The recipe of notebook 07 for one of KINDS: a Recipe knows the networks of Part I, this one others."""
 
+    networks: ClassVar[Mapping[str, Callable[..., Any]]] = KINDS
+
+    network: str = "U-Net"
     steps: int = 600
     batch: int = 64
     lr: float = 4e-3
-    kind: str = "U-Net"
-
-    def make_network(self, weights: dict[str, Tensor] | None = None) -> nn.Module:  # pyrefly: ignore[bad-override]
-        make = KINDS[self.kind]
-        if weights is None:
-            return drawn(make, torch.Generator().manual_seed(self.seed))
-        return loaded(make, weights)
 
 
 def run(kind: str, lr: float, steps: int, seed: int, images: int = ALL) -> dict[str, float | str]:
@@ -116,7 +112,7 @@ def run(kind: str, lr: float, steps: int, seed: int, images: int = ALL) -> dict[
     x0, label = digits("train")
     start = time.process_time()
     result = training.train(
-        OfKind(kind=kind, lr=lr, steps=steps, seed=seed), (x0[:images], label[:images]), progress=False
+        OfKind(network=kind, lr=lr, steps=steps, seed=seed), (x0[:images], label[:images]), progress=False
     )
     seconds = time.process_time() - start
     row: dict[str, float | str] = dict(kind=kind, images=images, lr=lr, steps=steps, seed=seed)

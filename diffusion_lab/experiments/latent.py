@@ -13,9 +13,9 @@ import functools
 import torch
 from torch import Tensor
 
+from ..applications.inverse.posterior import moments
 from ..applications.latent import (
     LinearAutoencoder,
-    covariances,
     drawn_by_ddim,
     floor_of,
     latent_mixture,
@@ -63,7 +63,7 @@ def distances(label: int, dim: int, work: int) -> tuple[float, float]:
     """
     small, own = latents_of(label, dim), compressed(dim)
     found = drawn_by_ddim(small, SCHEDULE, timesteps(SCHEDULE, steps_for(dim, work)))
-    apart = wasserstein(small.means, covariances(small), found.means, covariances(found))
+    apart = wasserstein(*moments(small), *moments(found))
     return floor_of(class_gaussians().given(label), own).item(), apart.item() / own.scale**2
 
 
