@@ -151,7 +151,7 @@ def test_bytes_are_the_same_every_time_and_from_one_browser_as_from_several(chro
 @browser_test
 def test_shows_explorers_as_if_they_were_live(chromium):
     """Whatever kinds of controls they have."""
-    names = ["NoiseSchedules", "OneStep", "OwnData"]
+    names = ["NoiseSchedules", "OneStep", "OwnData", "SayIt"]
     hidden = "root => [...root.querySelectorAll('details, .note')].every((node) => !node.checkVisibility())"
 
     def job(open_page):
