@@ -24,7 +24,7 @@ help:  ## this list
 lab: $(READY)  ## install what is missing, then open JupyterLab on your copy of the notebooks
 	$(BIN)/python lab.py $(LAB_ARGS)
 
-test: lint unit nbval browser  ## everything: style, types, unit tests, strict notebooks, browser (twenty minutes or more on 2 cores)
+test: lint unit nbval browser  ## everything: style, types, unit tests, strict notebooks, browser (a quarter of an hour on 2 quiet cores)
 
 quick: lint  ## while you work: style, and the unit tests that take no time (a minute and a half on 2 cores)
 	$(BIN)/python -m pytest tests -m "not browser and not slow" $(SHARE)

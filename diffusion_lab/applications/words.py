@@ -18,9 +18,8 @@ NOTHING = "·"  # fills a caption up; a caption of nothing else is the empty one
 WORDS = (NOTHING, "a", *SIZES, *COLORS, *KINDS, *dict.fromkeys(" ".join([*PLACES, *RELATIONS]).split()))
 LENGTH = 10  # "a small red circle left of a large blue square"
 NUMBER = {word: number for number, word in enumerate(WORDS)}
-Captions = (
-    str | Sequence[str | None] | Tensor | None
-)  # one caption, or several, or their numbers; or no words
+# One caption, or several, or their numbers; None is the empty caption
+Captions = str | Sequence[str | None] | Tensor | None
 
 
 def tokens(captions: Captions) -> Tensor:
