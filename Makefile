@@ -57,19 +57,23 @@ notebooks: $(READY)  ## make the notebooks from notebooks/source and run them; t
 gallery: $(READY)  ## take the README's pictures of every explorer anew, light and dark (look at them)
 	$(BIN)/python tests/gallery.py
 
-train: $(READY)  ## train all that is in diffusion_lab/pretrained/ again: networks, two recorded runs, the classifier
-	$(BIN)/python -m diffusion_lab train --all --out diffusion_lab/pretrained
-	$(BIN)/python -m diffusion_lab.replay
-	$(BIN)/python -m diffusion_lab.features
-	$(BIN)/python -m diffusion_lab.experiments.precompute
-	$(BIN)/python -m diffusion_lab.experiments.taken_away
-	$(BIN)/python -m diffusion_lab.applications.autoencoder
-	$(BIN)/python -m diffusion_lab.experiments.latent_networks
-	$(BIN)/python -m diffusion_lab.experiments.latent_kl
-	$(BIN)/python -m diffusion_lab.experiments.latent_mistakes
-	$(BIN)/python -m diffusion_lab.experiments.learned_to_say
-	$(BIN)/python -m diffusion_lab.experiments.said
-	$(BIN)/python -m diffusion_lab.experiments.architectures
+NETWORKS := $(basename $(notdir $(wildcard diffusion_lab/pretrained/*.json)))
+EXPERIMENTS := replay features experiments.precompute experiments.taken_away applications.autoencoder \
+	experiments.latent_networks experiments.latent_kl experiments.latent_mistakes experiments.learned_to_say \
+	experiments.said experiments.architectures
+
+train: $(NETWORKS:%=build/train/network.%) $(EXPERIMENTS:%=build/train/%)  ## train all that is in diffusion_lab/pretrained/ again (two hours; stopped, it goes on)
+	@rm -r build/train
+
+# One empty file for each part that is done, until all of them are
+build/train/network.%: $(READY)
+	$(BIN)/python -m diffusion_lab train $* --out diffusion_lab/pretrained \
+		$(if $(wildcard diffusion_lab/pretrained/$*.checkpoint),--resume)
+	@mkdir -p $(@D); touch $@
+
+build/train/%: $(READY)
+	$(BIN)/python -m diffusion_lab.$*
+	@mkdir -p $(@D); touch $@
 
 bench: $(READY)  ## run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -40,6 +40,38 @@ def loaded(make: Callable[[], Net], weights: dict[str, Tensor]) -> Net:
     return net
 
 
+def in_bytes(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights (a state_dict) in one byte each, for a small file; `from_bytes` gives them back.
+
+    A row of a matrix, all that goes into one output, is stored as whole numbers from −127 to 127 and the
+    number that they are multiples of, as NAME.scale in float16. So no weight moves by more than about 1/254
+    of the largest in its row. Vectors are few: they are stored in float16.
+    """
+    found = {}
+    for name, value in weights.items():
+        if value.ndim < 2:
+            found[name] = value.half().contiguous()
+            continue
+        rows = value.float().flatten(1)
+        scale = (rows.abs().amax(1) / 127).clamp(min=2**-24).half()  # 2⁻²⁴: the smallest there is
+        whole = (rows / scale.float()[:, None]).round().clamp(-127, 127)
+        found[name] = whole.to(torch.int8).reshape(value.shape).contiguous()
+        found[f"{name}.scale"] = scale
+    return found
+
+
+def from_bytes(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that `in_bytes` has stored, in float32."""
+    found = {}
+    for name, value in stored.items():
+        if value.dtype == torch.int8:
+            scale = stored[f"{name}.scale"].float().reshape(-1, *[1] * (value.ndim - 1))
+            found[name] = value.float() * scale
+        elif not name.endswith(".scale"):
+            found[name] = value.float()
+    return found
+
+
 class _DrawFrom(TorchFunctionMode):
     """Inside ``with _DrawFrom(generator):``, and in this thread only, layers are initialised from it.
 

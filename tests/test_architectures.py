@@ -78,7 +78,7 @@ def test_a_row_computed_again_is_what_is_stored():
 
 def test_the_table_is_what_the_command_plans():
     rows = architectures.table()
-    search = {(kind, lr, 600, 0, 1437) for kind in COMPARED for lr in architectures.RATES}
+    search = {(kind, lr, 600, 0, architectures.SEARCHED) for kind in COMPARED for lr in architectures.RATES}
     planned = search | {*architectures.planned(rows)}
     found = [architectures.cell_of(row) for row in rows]
     assert len(found) == len(set(found)) and set(found) == planned

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from diffusion_lab import forward, samplers, schedules, unet
 from diffusion_lab.exact import GaussianMixture
 from diffusion_lab.unet import MLP, ModelDenoiser, TinyUNet
+from diffusion_lab.weights import from_bytes, in_bytes
 
 
 def tiny(network=TinyUNet, **arguments):
@@ -189,6 +190,25 @@ def test_a_loaded_network_has_copies_of_the_weights():
         unet.loaded(functools.partial(TinyUNet, width=16, num_classes=10), weights)
     with pytest.raises(ValueError, match=r"(?s)weights must be those of this MLP; .*Missing key"):
         unet.loaded(MLP, weights)
+
+
+@given(st.integers(0, 10_000), st.floats(1e-3, 30.0))
+def test_a_weight_of_one_byte_is_within_a_254th_of_the_largest_in_its_row(seed, size):
+    generator = torch.Generator().manual_seed(seed)
+    weights = {
+        "a": size * torch.randn(5, 3, 2, 2, generator=generator),
+        "b": torch.randn(7, generator=generator),
+    }
+    weights["a"][2] = 0
+    stored = in_bytes(weights)
+    again = from_bytes(stored)
+    assert stored["a"].dtype == torch.int8 and list(again) == ["a", "b"]
+    largest = weights["a"].flatten(1).abs().amax(1)
+    off = (again["a"] - weights["a"]).flatten(1).abs().amax(1)
+    assert (off <= largest * (1 / 254 + 2**-10)).all() and (again["a"][2] == 0).all()  # 2⁻¹⁰: of the scale
+    assert torch.equal(again["b"], weights["b"].half().float())
+    once_more = from_bytes(in_bytes(again))
+    assert (once_more["a"] - again["a"]).abs().max() <= 2**-9 * largest.max()
 
 
 def test_no_number_is_looked_at_where_looking_means_waiting():

@@ -30,13 +30,14 @@ from ..recipe import Recipe
 from ..samplers import ddim, p_sample_prior, timesteps
 from ..unet import ResBlock
 from ..views import Denoiser
+from ..weights import from_bytes, in_bytes
 from .autoencoder import load_autoencoder
 from .words import Captions, Look, TextEncoder, tokens
 
 SHAPE = (4, 8, 8)  # of a latent
-FORMAT = "diffusion_lab text to image 1"
-# What ships: the weights after so many steps of training, one minute and four
-FILES = {600: "shapes.text.600.safetensors", 2000: "shapes.text.safetensors"}
+FORMAT = "diffusion_lab text to image 2"
+# What ships: the weights after so many steps of training, which are the first seconds of it and four minutes
+FILES = {steps: f"shapes.text.{steps}.safetensors" for steps in (150, 300, 600, 2000)}
 
 
 class WordUNet(nn.Module):
@@ -132,8 +133,8 @@ RECIPE = WordRecipe(
 
 # ------------------------------------------------------------------------------------ with trained weights
 def save_text_to_image(denoiser: ModelDenoiser, steps: int, folder: FilePath = FOLDER) -> None:
-    """Stores the weights of the network after so many steps, in float16, with their recipe."""
-    weights = {name: value.half().contiguous() for name, value in denoiser.net.state_dict().items()}
+    """Stores the weights of the network after so many steps, in one byte each, with their recipe."""
+    weights = in_bytes(denoiser.net.state_dict())
     metadata = {"format": FORMAT, "recipe": RECIPE.to_json(), "steps": str(steps)}
     write_atomically(f"{folder}/{FILES[steps]}", safetensors.torch.save(weights, metadata))
 
@@ -142,7 +143,7 @@ def save_text_to_image(denoiser: ModelDenoiser, steps: int, folder: FilePath = F
 def load_text_to_image(steps: int = 2000, folder: FilePath = FOLDER) -> ModelDenoiser:
     """The trained network that ships, as a denoiser of latents; `.given(caption)` tells it what to draw.
 
-    :param steps: how long it was trained: 2000 steps, or only 600 of them
+    :param steps: how long it was trained: 2000 steps, or only 150, 300 or 600 of them
     :raises ValueError: for other steps, and for a file that is missing or of another kind
 
     It is read once, so do not change it.
@@ -151,7 +152,7 @@ def load_text_to_image(steps: int = 2000, folder: FilePath = FOLDER) -> ModelDen
         raise ValueError(f"steps must be one of {', '.join(map(str, FILES))}; got {steps!r}")
     weights, metadata = read_safetensors(f"{folder}/{FILES[steps]}", FORMAT)
     recipe = WordRecipe.from_json(metadata["recipe"])
-    net = recipe.make_network(weights).eval().requires_grad_(False)
+    net = recipe.make_network(from_bytes(weights)).eval().requires_grad_(False)
     return ModelDenoiser(net, recipe.make_schedule(), recipe.predicts)
 
 

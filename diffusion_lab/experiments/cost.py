@@ -10,11 +10,9 @@ however small it is. The bytes are those of `applications.cost`. Some rows fit t
 others say whether they hold.
 """
 
-import csv
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +21,7 @@ from ..applications import cost
 from ..applications.dit import DiT
 from ..checkpoints import FilePath
 from ..pretrained import FOLDER
+from ..tables import read_table
 from ..unet import TinyUNet
 
 FILE = FOLDER / "cost.csv"
@@ -104,13 +103,7 @@ def attention(network: str, size: int) -> int:
 @functools.cache
 def table(path: FilePath = FILE) -> list[Row]:
     """The stored measurements."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    found = []
-    for line in csv.DictReader(line for line in lines if not line.startswith("#")):
-        read: dict[str, Any] = dict(line) | {"seconds": float(line["seconds"])}
-        read |= {name: int(line[name]) for name in ("size", "width", "batch", "peak")}
-        found.append(Row(**read))
-    return found
+    return [Row(**row) for row in read_table(path)]
 
 
 def machine(path: FilePath = FILE) -> str:

@@ -5,22 +5,18 @@ and beyond. Measured are what it gives back, how much its latents say, and what 
 which is all that a VAE has without diffusion. It takes a few minutes, and goes on where it was stopped.
 """
 
-import csv
-import io
-
 import torch
 from torch import Tensor
 
 from .. import metrics, pretrained
 from ..applications.autoencoder import LATENT, Autoencoder, decibels, kl_per_number, train_autoencoder
-from ..checkpoints import write_atomically
 from ..shape_world import read_shapes, shapes
+from ..tables import read_table, write_table
 
 TABLE = pretrained.FOLDER / "shapes.kl_weights.csv"
 WEIGHTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 STEPS, PICTURES, N = 400, 4000, 500
 IDLE = 0.05  # nats: a latent number that says less than this about a picture is idle
-COLUMNS = ["kl_weight", "PSNR", "read", "KL", "idle", "noise_read", "noise_distance", "again_distance"]
 
 
 @torch.no_grad()
@@ -56,19 +52,13 @@ def coarse(x: Tensor) -> Tensor:
 
 def table() -> list[dict[str, float]]:
     """The stored rows; none if there is no table yet."""
-    lines = TABLE.read_text("utf-8").splitlines() if TABLE.exists() else []
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    return [{name: float(value) for name, value in row.items()} for row in rows]
+    return read_table(TABLE)
 
 
 def save(rows: list[dict[str, float]]) -> None:
-    """Write the rows as CSV, with a line that says what made them."""
-    text = io.StringIO()
-    text.write(f"# python -m diffusion_lab.experiments.latent_kl: {STEPS} steps each, {N} pictures\n")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(TABLE, text.getvalue().encode())
+    """Store the rows."""
+    command = "python -m diffusion_lab.experiments.latent_kl"
+    write_table(TABLE, rows, f"{command}: {STEPS} steps each, {N} pictures")
 
 
 def main() -> None:

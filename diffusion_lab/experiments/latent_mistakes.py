@@ -4,8 +4,6 @@ The network on latents draws 400 pictures in each of several ways, some of them 
 noise and told the same shapes. Measured is what share can be read, and what share shows the shape asked for.
 """
 
-import csv
-import io
 from collections.abc import Callable
 
 import torch
@@ -14,8 +12,8 @@ from torch import Tensor
 from .. import pretrained
 from ..applications.autoencoder import LATENT, load_autoencoder
 from ..applications.latent import partly_guided
-from ..checkpoints import write_atomically
 from ..samplers import dpm_solver_pp_2m, p_sample_prior, timesteps
+from ..tables import read_table, write_table
 from ..views import Denoiser
 from .latent_networks import labels, latent_network, read, told
 
@@ -70,21 +68,18 @@ WAYS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def table() -> dict[str, tuple[float, float]]:
     """The stored table: name -> (share that can be read, share with the shape asked for)."""
-    lines = TABLE.read_text("utf-8").splitlines()
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    return {row["way"]: (float(row["readable"]), float(row["right"])) for row in rows}
+    return {row["way"]: (row["readable"], row["right"]) for row in read_table(TABLE)}
 
 
 @torch.no_grad()
 def main() -> None:
     """Measure everything and store the table."""
-    text, label = io.StringIO(), labels(N, seed=0)
-    text.write(f"# python -m diffusion_lab.experiments.latent_mistakes: {N} pictures each, {STEPS} steps\n")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["way", "readable", "right"])
+    label, rows = labels(N, seed=0), []
     for name, way in WAYS.items():
-        writer.writerow([name, *read(load_autoencoder().pictures(way(label)), label)])
-    write_atomically(TABLE, text.getvalue().encode())
+        readable, right = read(load_autoencoder().pictures(way(label)), label)
+        rows.append(dict(way=name, readable=readable, right=right))
+    command = "python -m diffusion_lab.experiments.latent_mistakes"
+    write_table(TABLE, rows, f"{command}: {N} pictures each, {STEPS} steps")
     print(TABLE.read_text("utf-8"))
 
 

@@ -9,9 +9,7 @@ their pictures can be read, and what share shows the shape that was asked for.
 was stopped, it goes on. Only the network on latents is kept, in shapes.latents.safetensors.
 """
 
-import csv
 import functools
-import io
 import itertools
 import sys
 import time
@@ -31,6 +29,7 @@ from ..model import ModelDenoiser
 from ..recipe import Recipe
 from ..samplers import dpm_solver_pp_2m, p_sample_prior, timesteps
 from ..shape_world import COLORS, KINDS, SIZES, Shape, read_shapes, scene_of, scenes, shapes
+from ..tables import read_table, write_table
 from ..training import train
 from ..views import Denoiser, own_schedule
 
@@ -48,7 +47,6 @@ STEPS = {"latents": 8000, "pixels": 1600}
 LOOKS = (1 / 2, 1)  # shares of the training after which it is looked at
 EVERY = 50  # steps between two readings of the clock
 N = {False: 200, True: 500}  # pictures drawn in a look on the way, and in the last one
-COLUMNS = ["space", "weights", "multiply-adds", "bytes", "step", "seconds", "readable", "right", "n"]
 
 
 def recipe(space: str) -> Recipe:
@@ -206,23 +204,14 @@ def latent_network() -> ModelDenoiser:
 
 
 def table() -> list[dict]:
-    """The stored rows, numbers as numbers; none if there is no table yet."""
-    lines = TABLE.read_text("utf-8").splitlines() if TABLE.exists() else []
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    words = ("space",)
-    return [
-        {k: v if k in words else float(v) if "." in v else int(v) for k, v in row.items()} for row in rows
-    ]
+    """The stored rows; none if there is no table yet."""
+    return read_table(TABLE)
 
 
 def save(rows: list[dict]) -> None:
-    """Write the rows as CSV, with a line that says what made them."""
-    text = io.StringIO()
-    text.write("# python -m diffusion_lab.experiments.latent_networks\n")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: (row["space"], row["step"])))
-    write_atomically(TABLE, text.getvalue().encode())
+    """Store the rows, in order."""
+    rows = sorted(rows, key=lambda row: (row["space"], row["step"]))
+    write_table(TABLE, rows, "python -m diffusion_lab.experiments.latent_networks")
 
 
 def main(spaces: list[str]) -> None:

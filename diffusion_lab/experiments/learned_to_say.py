@@ -3,7 +3,7 @@
 Trains the network of `text_to_image`, and keeps its averaged weights at a few steps on the way. At each of
 them, captions of every split are drawn and read again, and a few captions are drawn for the eye. Weights,
 shares and pictures are stored in pretrained/. Stopped, the training goes on where it was: what it needs for
-that is in build/text_to_image/, to be deleted after a change of the autoencoder.
+that is in build/text_to_image/; delete it if the autoencoder has changed since.
 """
 
 import functools
@@ -114,6 +114,7 @@ def main() -> None:
     for steps in FILES:
         save_text_to_image(at_step(steps), steps)
     write_atomically(FILE, gzip.compress(safetensors.torch.save(looked_back()), mtime=0))
+    run.unlink()  # the next time it trains again
     print(f"{FILE.name}: {FILE.stat().st_size / 1000:.0f} kB")
 
 

@@ -5,8 +5,6 @@ each, and stores the table as pretrained/digits.restored.csv. It takes 40 minute
 stopped, it goes on with the next row.
 """
 
-import csv
-import io
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -16,27 +14,16 @@ from torch import Tensor
 
 from .. import pretrained
 from ..applications.inverse import dps, mask, pigdm, posterior, repaint, replacement
-from ..checkpoints import FilePath, write_atomically
+from ..checkpoints import FilePath
 from ..samplers import ddpm, p_sample_prior, timesteps
 from ..schedules import cosine
 from ..steps import Step
+from ..tables import read_table, write_table
 from ..views import Denoiser
 from .restored import RIDGE, SHAPE, quality
 from .stored import class_gaussians, digits, trained
 
 FILE = pretrained.FOLDER / "digits.restored.csv"
-COLUMNS = [
-    "prior",
-    "method",
-    "steps",
-    "pictures",
-    "error",
-    "uncertainty",
-    "spread",
-    "coverage",
-    "calls",
-    "seconds",
-]
 SAMPLES = 19  # of each picture: see `quality`
 KEEP = torch.zeros(SHAPE, dtype=torch.bool)
 KEEP[..., :4] = True  # the left half is seen
@@ -123,24 +110,13 @@ def row(prior: str, method: str, steps: int, truth: Tensor, x: Tensor, calls: in
 
 
 def table(path: FilePath = FILE) -> list[dict]:
-    """The stored rows, numbers as numbers."""
-    with open(path, encoding="utf-8") as file:
-        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    whole, words = ("steps", "pictures", "calls"), ("prior", "method")
-    return [
-        {k: v if k in words else int(v) if k in whole else float(v) for k, v in found.items()}
-        for found in rows
-    ]
+    """The stored rows."""
+    return read_table(path)
 
 
 def save(found: list[dict], path: FilePath = FILE) -> None:
-    """Write the rows as CSV, with a line that says what made them."""
-    text = io.StringIO()
-    text.write("# python -m diffusion_lab.experiments.restored_table\n")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    write_atomically(path, text.getvalue().encode())
+    """Store the rows."""
+    write_table(path, found, "python -m diffusion_lab.experiments.restored_table")
 
 
 def main() -> None:

@@ -5,9 +5,7 @@ picture is right if its caption comes back word for word. Where it is not, `verd
 it: colour, kind, size, place, or the number of shapes. The table is kept beside the weights.
 """
 
-import csv
 import functools
-import io
 import itertools
 import math
 from collections.abc import Sequence
@@ -19,8 +17,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .. import pretrained
-from ..applications.text_to_image import FILES, load_text_to_image, sample
-from ..checkpoints import write_atomically
+from ..applications.text_to_image import load_text_to_image, sample
 from ..model import ModelDenoiser
 from ..shape_world import (
     COLORS,
@@ -37,12 +34,13 @@ from ..shape_world import (
     scene_of,
     shapes,
 )
+from ..tables import read_table, write_table
 
 N, BATCH, STEPS = 1000, 250, 25
+TRAINED = (600, 2000)  # steps
 CAPTIONS = {0.0: 250, 1.0: N, 2.0: N, 4.0: 250, 8.0: 250}  # w -> how many captions of each split
 PARTS = ("number", "place", "color", "kind", "size")
 TABLE = pretrained.FOLDER / "shapes.said.csv"
-COLUMNS = ["steps", "split", "w", "n", "right", "low", "high", *PARTS]
 
 
 # ------------------------------------------------------------------------------------ what is measured
@@ -151,25 +149,17 @@ def row(split: str, w: float, n: int, network: ModelDenoiser | None = None) -> d
 
 def table() -> dict[tuple[int, str, float], dict[str, float]]:
     """The stored table: (steps of training, split, w) -> column -> number."""
-    lines = TABLE.read_text("utf-8").splitlines()
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    return {
-        (int(r.pop("steps")), r.pop("split"), float(r.pop("w"))): {name: float(v) for name, v in r.items()}
-        for r in rows
-    }
+    return {(r.pop("steps"), r.pop("split"), float(r.pop("w"))): r for r in read_table(TABLE)}
 
 
 def main() -> None:
     """Measure everything and store the table."""
-    text = io.StringIO()
-    text.write(
-        f"# python -m diffusion_lab.experiments.said: {STEPS} DDIM steps; right = read as the caption\n"
-    )
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for steps, split, w in tqdm(list(itertools.product(FILES, SPLITS, CAPTIONS)), unit="row"):
-        writer.writerow({"steps": steps} | row(split, w, CAPTIONS[w], load_text_to_image(steps)))
-    write_atomically(TABLE, text.getvalue().encode())
+    runs = tqdm(list(itertools.product(TRAINED, SPLITS, CAPTIONS)), unit="row")
+    rows = [
+        {"steps": steps} | row(split, w, CAPTIONS[w], load_text_to_image(steps)) for steps, split, w in runs
+    ]
+    command = "python -m diffusion_lab.experiments.said"
+    write_table(TABLE, rows, f"{command}: {STEPS} DDIM steps; right = read as the caption")
     print(TABLE.read_text("utf-8"))
 
 

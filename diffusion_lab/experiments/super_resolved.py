@@ -9,9 +9,7 @@ rows of 64 numbers. Small blocks and many rows keep its bias small; the table's 
 it is. It compares means and covariances only: it sees blur, but not whether an edge is an edge.
 """
 
-import csv
 import functools
-import io
 import math
 import time
 from collections.abc import Callable
@@ -22,10 +20,10 @@ from torch import Tensor
 from .. import metrics, pictures, pretrained
 from ..applications.inverse import Measurement, gaussian_posterior, pigdm, pool, replacement
 from ..applications.super_resolution import bicubic, consistent, told
-from ..checkpoints import write_atomically
 from ..exact import GaussianMixture
 from ..model import ModelDenoiser
 from ..samplers import ddpm, dpm_solver_pp_2m, p_sample_prior, timesteps
+from ..tables import read_table, write_table
 from .stored import shipped, trained
 
 SHAPE = (1, 24, 24)
@@ -217,19 +215,13 @@ COLUMNS = ["mean error", "mean distance", "sample error", "sample distance", "sa
 
 def table() -> dict[str, dict[str, float]]:
     """The stored table: method -> column -> number, NaN where there is none."""
-    lines = TABLE.read_text("utf-8").splitlines()
-    read = csv.DictReader(line for line in lines if not line.startswith("#"))
-    return {r.pop("method"): {name: float(value or "nan") for name, value in r.items()} for r in read}
+    return {row.pop("method"): row for row in read_table(TABLE)}
 
 
 def main() -> None:
     """Measure everything and store the table."""
-    text = io.StringIO()
-    text.write("# python -m diffusion_lab.experiments.super_resolved: 128 held-out patches, 24×24 from 6×6\n")
-    writer = csv.DictWriter(text, ["method", *COLUMNS], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows())
-    write_atomically(TABLE, text.getvalue().encode())
+    command = "python -m diffusion_lab.experiments.super_resolved"
+    write_table(TABLE, rows(), f"{command}: 128 held-out patches, 24×24 from 6×6")
     print(TABLE.read_text("utf-8"))
 
 

@@ -4,17 +4,14 @@
 core, and writes ``pretrained/digits.taken_away.csv``; `table` reads it.
 """
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from .. import samplers, training
-from ..checkpoints import FilePath, write_atomically
+from ..checkpoints import FilePath
 from ..features import Classifier
 from ..features import load as load_classifier
 from ..forward import q_sample
@@ -23,6 +20,7 @@ from ..mlp import MLP
 from ..model import ModelDenoiser
 from ..pretrained import FOLDER
 from ..recipe import Recipe
+from ..tables import read_table, write_table
 from ..unet import ResBlock, TinyUNet
 from ..views import Prediction
 from .stored import digits
@@ -32,7 +30,6 @@ SEEDS = (0, 1)
 TIMES = range(42, 1000, 83)  # the middles of twelve ranges of t
 PER_CLASS, SAMPLED = 30, 20  # digits of each class; number of DDIM steps
 FILE = FOLDER / "digits.taken_away.csv"
-COLUMNS = ("without", "seed", "steps", "weights", "small", "middle", "large", "loss", "recognised", "frechet")
 LEVELS = "0123456789abcdefg"  # a digit's 17 grey levels
 
 
@@ -94,9 +91,8 @@ class Ablated(Recipe):
         return net
 
 
-def held_out_loss(denoiser: ModelDenoiser) -> Tensor:
-    """The mean squared error in v on the test digits at each of TIMES: [12], always with the same noise."""
-    x0, label = digits("test")
+def held_out_loss(denoiser: ModelDenoiser, x0: Tensor, label: Tensor) -> Tensor:
+    """The mean squared error in v on digits at each of TIMES: [12], always with the same noise."""
     told = denoiser if denoiser.net.num_classes is None else denoiser.given(label)
     losses = []
     for t in TIMES:
@@ -122,7 +118,7 @@ def measured(denoiser: ModelDenoiser, classifier: Classifier) -> dict[str, float
     """The held-out loss at small, middle and large t, and its mean. For samples: the share that a classifier
     assigns to the right class, the Fréchet distance from the test digits, and the first ten, as letters.
     """
-    loss, (label, x) = held_out_loss(denoiser), sampled(denoiser)
+    loss, (label, x) = held_out_loss(denoiser, *digits("test")), sampled(denoiser)
     thirds = dict(zip(("small", "middle", "large"), loss.reshape(3, 4).mean(1).tolist(), strict=True))
     right = (classifier(x).argmax(1) == label).double().mean().item()
     distance = frechet_distance(classifier.features(x), classifier.features(digits("test")[0]))
@@ -157,24 +153,16 @@ def table(path: FilePath = FILE) -> list[dict]:
     ``samples`` are ten digits, one of each class, [10, 1, 8, 8] in [−1, 1], for the first seed's final
     averaged weights; for the others they are [0, 1, 8, 8].
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    found = []
-    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+    found = read_table(path, words=("samples",))
+    for row in found:
         grey = torch.tensor([float(LEVELS.index(letter)) for letter in row["samples"]])
-        read = {name: float(row[name]) for name in COLUMNS[4:]}
-        read |= dict(seed=int(row["seed"]), steps=int(row["steps"]))
-        found.append(row | read | dict(samples=grey.reshape(-1, 1, 8, 8) / 8 - 1))
+        row["samples"] = grey.reshape(-1, 1, 8, 8) / 8 - 1
     return found
 
 
 def save(found: list[dict], path: FilePath = FILE) -> None:
-    """Write the rows as CSV, with a line that says what made them."""
-    text = io.StringIO()
-    text.write("# python -m diffusion_lab.experiments.taken_away\n")
-    writer = csv.DictWriter(text, [*COLUMNS, "samples"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    write_atomically(path, text.getvalue().encode())
+    """Store the rows."""
+    write_table(path, found, "python -m diffusion_lab.experiments.taken_away")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ class SayIt(Explorer):
 
     Type what you would like to see. Above are pictures from four noises, the same at every w, and a draw of
     the world itself. Below each picture stands what a reader that knows nothing of the network finds wrong
-    with it. In the second row, for the first picture half way, how much each pixel looks at each word: the
-    weights of the cross-attention, which add up to 1 over the ten words.
+    with it. Early in its training, after 150 steps, the network has hardly heard the words. In the second
+    row, for the first picture half way, how much each pixel looks at each word: the weights of the
+    cross-attention, which add up to 1 over the ten words.
     """
 
     title = "Say it"

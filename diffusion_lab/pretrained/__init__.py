@@ -5,7 +5,6 @@ NAME.safetensors holds the weights in float16. NAME.json holds the recipe of the
 says how good each sampler's digits are; benchmarks/digits_samplers.py measures them.
 """
 
-import csv
 import json
 import math
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..checkpoints import FilePath, read_safetensors, write_atomically
 from ..forward import q_sample
 from ..model import ModelDenoiser
 from ..recipe import Recipe
+from ..tables import read_table
 from ..training import Result
 
 FOLDER = Path(__file__).parent
@@ -72,12 +72,10 @@ def sampler_table(
     A run makes at most `budget` calls of the network. Measured are `calls`, the calls it made; the Fréchet
     distance in `features` and in `pixels`; the share `recognised`; `precision` and `recall`.
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    table = {}
-    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-        key = row.pop("sampler"), row.pop("spacing"), int(row.pop("budget")), int(row.pop("seed"))
-        table[key] = {name: float(value) for name, value in row.items()}
-    return table
+    return {
+        (row.pop("sampler"), row.pop("spacing"), row.pop("budget"), row.pop("seed")): row
+        for row in read_table(path)
+    }
 
 
 def save(name: str, result: Result, quality: dict[str, Any], folder: FilePath = FOLDER) -> None:
