@@ -60,7 +60,8 @@ gallery: $(READY)  ## take the README's pictures of every explorer anew, light a
 NETWORKS := $(basename $(notdir $(wildcard diffusion_lab/pretrained/*.json)))
 EXPERIMENTS := replay features experiments.precompute experiments.taken_away applications.autoencoder \
 	experiments.latent_networks experiments.latent_kl experiments.latent_mistakes experiments.learned_to_say \
-	experiments.said experiments.architectures
+	experiments.said experiments.architectures experiments.rivals experiments.rivals_digits \
+	experiments.augmented_exactly experiments.augmented experiments.own_samples
 
 train: $(NETWORKS:%=build/train/network.%) $(EXPERIMENTS:%=build/train/%)  ## train all that is in diffusion_lab/pretrained/ again (two hours; stopped, it goes on)
 	@rm -r build/train

@@ -102,7 +102,7 @@ def train(steps: int = STEPS, seed: int = 0, progress: bool = True) -> Classifie
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
     for _ in tqdm(range(steps), disable=not progress, unit="step"):
         pick = torch.randint(len(x), (BATCH,), generator=generator)
-        loss = F.cross_entropy(classifier(_warped(x[pick], generator)), labels[pick])
+        loss = F.cross_entropy(classifier(warped(x[pick], generator)), labels[pick])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -113,7 +113,7 @@ def train(steps: int = STEPS, seed: int = 0, progress: bool = True) -> Classifie
     return classifier
 
 
-def _warped(images: Tensor, generator: torch.Generator) -> Tensor:
+def warped(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each image under an affine map near the identity, with background (−1) where it leaves the frame."""
     noise = torch.randn(len(images), 2, 3, generator=generator)
     maps = torch.eye(2, 3) + WARP * noise * torch.tensor([0.5, 0.5, 1.0])

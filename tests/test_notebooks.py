@@ -35,6 +35,8 @@ MODULE = {
     "text_to_image": "applications.text_to_image",
     "architectures": "applications.dit",
     "cost": "applications.cost",
+    "augmentation": "experiments.augmented_exactly",
+    "rivals": "applications.gan",
 }
 UNCHECKED = {"nbval-ignore-output", "NBVAL_IGNORE_OUTPUT", "PYTEST_VALIDATE_IGNORE_OUTPUT"}
 TITLES = {getattr(explorers, name).title: name for name in explorers.__all__}

@@ -1,5 +1,6 @@
 """Text to image: words, attention, the network, what ships, the measures, the exact world, the explorer."""
 
+import itertools
 import math
 
 import numpy as np
@@ -276,7 +277,7 @@ def test_the_interval_is_wilsons(k, n):
 
 def test_the_stored_table_says_what_it_must():
     table = said.table()
-    assert set(table) == {(steps, split, w) for steps in said.TRAINED for split in SPLITS for w in said.CAPTIONS}
+    assert set(table) == {*itertools.product(said.TRAINED, SPLITS, said.CAPTIONS)}
     for (_, _, w), row in table.items():
         assert row["low"] <= row["right"] <= row["high"] and row["n"] == said.CAPTIONS[w]
     for steps in said.TRAINED:

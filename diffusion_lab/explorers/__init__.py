@@ -1,5 +1,6 @@
 """Explorers: figures with sliders that run the code of the lecture. Each is one file, built on `engine`."""
 
+from .augment import Augment
 from .bill import Bill
 from .chain_and_jump import ChainAndJump
 from .denoising import Denoising
@@ -12,6 +13,7 @@ from .one_step import OneStep
 from .own_data import OwnData
 from .posterior import Posterior
 from .repair import Repair
+from .rivals import Rivals
 from .sample_metrics import SampleMetrics
 from .sampler_race import SamplerRace
 from .say_it import SayIt
@@ -22,7 +24,16 @@ from .sdedit import SdEdit
 from .super_resolution import SuperResolution
 from .training_replay import TrainingReplay
 
-__all__ = ["Bill", "ChainAndJump", "Denoising", "ElboTerms", "ElboTotals", "Guidance"]
-__all__ += ["Latent", "NoiseSchedules", "OneStep", "OwnData", "Posterior", "Repair", "SampleMetrics"]
+__all__ = ["Augment", "Bill", "ChainAndJump", "Denoising", "ElboTerms", "ElboTotals", "Guidance"]
+__all__ += [
+    "Latent",
+    "NoiseSchedules",
+    "OneStep",
+    "OwnData",
+    "Posterior",
+    "Repair",
+    "Rivals",
+    "SampleMetrics",
+]
 __all__ += ["SamplerRace", "SayIt", "Scanner", "ScoreAndEps", "SdEdit", "SdeAndOde", "SuperResolution"]
 __all__ += ["TrainingReplay"]

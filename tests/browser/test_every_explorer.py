@@ -33,6 +33,7 @@ from playwright.sync_api import expect
 
 from diffusion_lab.experiments.bound import SCALED, UNSCALED
 from diffusion_lab.explorers import (
+    Augment,
     Bill,
     ChainAndJump,
     Denoising,
@@ -45,6 +46,7 @@ from diffusion_lab.explorers import (
     OwnData,
     Posterior,
     Repair,
+    Rivals,
     SampleMetrics,
     SamplerRace,
     SayIt,
@@ -82,8 +84,10 @@ START = {
     Scanner: dict(kind="CT", lesion=True, seed=1, count=4),
     SuperResolution: dict(method="network told y", picture=2, w=0.5),
     Latent: dict(label=3, work=5, seed=0, dim=32),
+    Rivals: dict(penalties=False, seed=0, done=22),
     SayIt: dict(caption=SAID, trained=600, seed=0, w=1.0),
     Bill: dict(network="DiT, patch 2", precision="fp32", steps=50, size=32),
+    Augment: dict(n=10, generator="own covariances", seed=0, m=8),
 }
 EVERY = pytest.mark.parametrize("cls", START, ids=lambda cls: cls.__name__)
 
@@ -180,6 +184,9 @@ MOVES = {
     (Latent, "work"): [("Home", 2), (DOWN, 5)],
     (Latent, "seed"): [(RIGHT, 1), ("Home", 0)],
     (Latent, "dim"): [(RIGHT, 36), ("End", 64), (TYPED + "32", 32)],
+    (Rivals, "penalties"): [(SPACE, True), (SPACE, False)],
+    (Rivals, "seed"): [(RIGHT, 1), ("Home", 0)],
+    (Rivals, "done"): [(RIGHT, 32), ("End", 100), (TYPED + "22", 22)],
     (Scanner, "kind"): [(DOWN, "MR"), (UP, "CT")],
     (Scanner, "lesion"): [(SPACE, False), (SPACE, True)],
     (Scanner, "seed"): [(RIGHT, 2), ("End", 20), (TYPED + "1", 1)],
@@ -188,6 +195,14 @@ MOVES = {
     (Bill, "precision"): [(DOWN, "bf16"), (UP, "fp32")],
     (Bill, "steps"): [(DOWN, 250), ("Home", 10), (DOWN, 50)],
     (Bill, "size"): [(RIGHT, 40), ("Home", 8), (TYPED + "32", 32)],
+    (Augment, "n"): [(DOWN, 20), ("End", 200), ("Home", 5), (DOWN, 10)],
+    (Augment, "generator"): [
+        (DOWN, "one covariance"),
+        ("End", "the truth itself"),
+        ("Home", "own covariances"),
+    ],
+    (Augment, "seed"): [(RIGHT, 1), ("Home", 0)],
+    (Augment, "m"): [(RIGHT, 16), ("End", 64), ("Home", 0), (TYPED + "8", 8)],
 }
 
 
@@ -389,7 +404,9 @@ def test_the_kernel_knows_and_python_moves_the_controls(lab, cls):
         Scanner: dict(kind="MR", lesion=False, seed=5, count=2),
         SuperResolution: dict(method="Gaussian, exact", picture=5, w=1.0),
         Latent: dict(label=5, work=2, seed=3, dim=16),
+        Rivals: dict(penalties=True, seed=3, done=58),
         Bill: dict(network="U-Net", precision="bf16", steps=1000, size=16),
+        Augment: dict(n=50, generator="round", seed=3, m=32),
         SayIt: dict(caption="a small blue circle below a large red square", trained=2000, seed=5, w=4.0),
         SdEdit: dict(source="2-D mixture", guide=[(0.5, -0.5), (-1, 1)], seed=5, t0=150),
         Repair: dict(hidden=[(0.62, 0.62), (-0.38, 0.12)], method="RePaint", picture=5, step=10),

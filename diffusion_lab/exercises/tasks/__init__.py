@@ -28,6 +28,8 @@ ORDER = """
     embed_words word_maps caption_score
     patchify adaln_zero
     conv_multiply_adds block_multiply_adds
+    best_discriminator slope_penalty kl_of_axes modes_covered
+    best_error lda_rule shrinking_variance
     points_needed expectation
     first_noise tighter_bound
     adams_step extrapolate
