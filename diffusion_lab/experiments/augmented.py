@@ -185,11 +185,12 @@ def pictures() -> dict[str, torch.Tensor]:
 
 def main() -> None:
     """Choose, and compare what is not in the table yet; all of it, if the table is whole."""
-    choose()
     rows, cells = read_table(FILE), [(n, seed) for seed in SEEDS for n in PER_CLASS]
     done = {(row["n"], row["seed"]) for row in rows}
-    if done >= set(cells):
+    if done >= set(cells):  # whole: begin anew
         rows, done = [], set()
+        CHOSEN.unlink(missing_ok=True)
+    choose()
     for n, seed in tqdm(cells):
         if (n, seed) not in done:
             for source, distorted, ratio, right in compared(n, seed):

@@ -1,8 +1,8 @@
-"""A classifier that has only a few labelled digits, and six places to get more pictures from.
+"""A classifier that has only a few labelled digits, and where it can get more pictures from.
 
 Every classifier here has the architecture of `features` and makes the same number of optimiser steps on
-batches of the same size, whatever it is trained on: else the longest training would win. A training set of
-extra pictures takes half of each batch (`SHARE`), however many there are.
+batches of the same size, whatever it is trained on: else the longest training would win. Extra pictures take
+a fixed share of each batch, however many there are.
 
 Digits of the training set only: `pool` may be learned from, and `chosen_on` is for choosing how. What is
 reported is measured on ``data.digits("test")``, and nothing was chosen on that.

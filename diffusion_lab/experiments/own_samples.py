@@ -55,13 +55,15 @@ def variance_runs(
 ) -> Tensor:
     """The same by simulation of N(0, 1): the variances of the fits, [generations + 1, runs]."""
     mean, variance = torch.zeros(runs, 1).double(), torch.ones(runs, 1).double()
+    room = torch.empty(runs, n).double()
     count, total, squares, found = 0, torch.zeros_like(mean), torch.zeros_like(mean), [variance[:, 0]]
     for _ in range(generations):
-        drawn = mean + variance.sqrt() * noise_like(torch.empty(runs, n).double(), generator)
+        drawn = noise_like(room, generator).mul_(variance.sqrt()).add_(mean)
         if not add:
             count, total, squares = 0, torch.zeros_like(mean), torch.zeros_like(mean)
         count += n  # sums are all that a fit needs of the points
-        total, squares = total + drawn.sum(1, keepdim=True), squares + drawn.square().sum(1, keepdim=True)
+        total = total + drawn.sum(1, keepdim=True)
+        squares = squares + drawn.square_().sum(1, keepdim=True)
         mean = total / count
         variance = (squares / count - mean.square()).clamp(min=0)
         found.append(variance[:, 0])
