@@ -147,7 +147,7 @@ def test_every_diffusion_covers_all_modes_and_one_vae_of_ten_collapses():
     assert all(r["width"] > 1.2 for r in others) and mean("GAN", "width") < 0.85
 
 
-def test_three_measures_order_the_rivals_in_three_ways():
+def test_quality_and_likelihood_choose_different_rivals():
     """Without the diffusion, which is the first in all three here."""
     names = MODELS[:3]
     median = {m: {c: statistics.median(r[c] for r in rows("compare", m)) for c in COLUMNS} for m in MODELS}

@@ -186,8 +186,8 @@ PLAIN = """node => [...node.childNodes].map((part) => {
 
 
 def drawing(root: Locator) -> str:
-    """All that plotly drew, once it has: the paths of its lines and the addresses of its images."""
-    what = "n.getAttribute('d') ?? n.getAttribute('href')"
+    """All that plotly drew, once it has: the paths of lines and marks, where these are, and the images."""
+    what = "[n.getAttribute('d') ?? n.getAttribute('href'), n.getAttribute('transform')]"
     return settled(root, f"[...plot.querySelectorAll('path, image')].map((n) => {what}).join()")
 
 
