@@ -58,12 +58,14 @@ gallery: $(READY)  ## take the README's pictures of every explorer anew, light a
 	$(BIN)/python tests/gallery.py
 
 NETWORKS := $(basename $(notdir $(wildcard diffusion_lab/pretrained/*.json)))
-EXPERIMENTS := replay features experiments.precompute experiments.taken_away applications.autoencoder \
-	experiments.latent_networks experiments.latent_kl experiments.latent_mistakes experiments.learned_to_say \
-	experiments.said experiments.architectures experiments.rivals experiments.rivals_digits \
+# Two rows of experiments that run side by side, each on a core of its own; in a row the order matters
+SHAPES := applications.autoencoder experiments.latent_networks experiments.latent_kl experiments.latent_mistakes \
+	experiments.learned_to_say experiments.said experiments.rivals
+DIGITS := experiments.precompute experiments.taken_away experiments.architectures experiments.rivals_digits \
 	experiments.augmented_exactly experiments.augmented experiments.own_samples
 
-train: $(NETWORKS:%=build/train/network.%) $(EXPERIMENTS:%=build/train/%)  ## train all that is in diffusion_lab/pretrained/ again (two hours; stopped, it goes on)
+train: $(NETWORKS:%=build/train/network.%) build/train/replay build/train/features  ## train all that is in diffusion_lab/pretrained/ again (some two hours; stopped, it goes on)
+	+@$(MAKE) $(SHAPES:%=build/train/%) & other=$$!; $(MAKE) $(DIGITS:%=build/train/%); one=$$?; wait $$other && exit $$one
 	@rm -r build/train
 
 # One empty file for each part that is done, until all of them are

@@ -38,6 +38,12 @@ SPHINX = {
     "html_title": "diffusion_lab",
     "html_static_path": ["_static"],
     "html_css_files": ["export.css"],
+    "html_sidebars": {  # a list of all pages beside every file of code would be a tenth of the site
+        "[!_]**": [
+            f"sidebar/{part}.html" for part in ("brand", "search", "scroll-start", "navigation", "scroll-end")
+        ],
+        "_modules/**": ["sidebar/brand.html", "sidebar/search.html"],
+    },
     "html_copy_source": False,
     "html_show_search_summary": False,  # it would request the pages found, which fails from file:
     "html_show_copyright": False,
