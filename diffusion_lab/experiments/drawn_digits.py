@@ -20,10 +20,8 @@ from ..schedules import NoiseSchedule
 from ..views import Prediction
 from .exact_bound import variance_table
 
-CERTAIN, LEAST = (
-    0.9,
-    0.01,
-)  # a digit is recognised from this probability on; a class counts from this share on
+CERTAIN = 0.9  # a digit is recognised from this probability on
+LEAST = 0.01  # a class counts from this share on
 LEVELS = 17  # of grey in a digit
 EVERY = 20  # steps of the schedule, as one step of the bound
 MEASURES = ("frechet", "precision", "recall", "density", "coverage", "recognised", "classes", "classes_kl")
