@@ -39,9 +39,19 @@ from .schedules import NoiseSchedule
 from .unet import MLP, TinyUNet
 from .views import Prediction
 
-__all__ = ["History", "Result", "check_device", "learning_rate", "load_data", "loss_weight", "train"]
+__all__ = [
+    "History",
+    "Result",
+    "check_device",
+    "learning_rate",
+    "load_data",
+    "loss_weight",
+    "moving_average",
+    "train",
+]
 
 Data = Tensor | tuple[Tensor, Label]  # x0, or (x0, label)
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass
@@ -95,9 +105,7 @@ def train(
     layout = torch.channels_last if fast else torch.contiguous_format
     # torch's stubs do not know that a module's `to` takes a memory_format
     net = net.to(device, memory_format=layout).train()  # pyrefly: ignore[no-matching-overload]
-    # use_buffers=False: a table must not be averaged
-    ema = AveragedModel(net, multi_avg_fn=_ema_update(recipe.ema_decay), use_buffers=False)
-    ema.eval().requires_grad_(False)
+    ema = moving_average(net, recipe.ema_decay)
     denoiser = ModelDenoiser(ema.module, schedule, recipe.predicts)
     optimizer = torch.optim.AdamW(
         net.parameters(), recipe.lr, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
@@ -205,16 +213,20 @@ def _draw_t(recipe: Recipe, generator: torch.Generator) -> Tensor:
     return (1 + (recipe.T * u).long()).clamp(max=recipe.T)  # rounding can make u = 1
 
 
-def _ema_update(decay: float) -> Callable[..., None]:
-    """ema ← d · ema + (1 − d) · weights, with d = min(decay, (1 + n)/(10 + n)) after n updates.
+def moving_average(net: nn.Module, decay: float) -> AveragedModel:
+    """ema ← d · ema + (1 − d) · weights, with d = min(decay, (1 + n)/(10 + n)), at update n of the result.
 
-    Without that warm-up, a short run's average would be mostly its first weights.
+    Without that warm-up, a short run's average would be mostly its first weights. The average `.module` is in
+    eval mode and requires no gradient; `update_parameters(net)` moves it on.
     """
 
-    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor | int) -> None:
+    def update(averaged: Tensors, current: Tensors, n: Tensor | int) -> None:
         get_ema_multi_avg_fn(min(decay, (1 + float(n)) / (10 + float(n))))(averaged, current, n)
 
-    return update
+    # use_buffers=False: a table must not be averaged
+    ema = AveragedModel(net, multi_avg_fn=update, use_buffers=False)
+    ema.eval().requires_grad_(False)
+    return ema
 
 
 def check_device(device: torch.device | str) -> torch.device:

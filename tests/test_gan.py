@@ -15,8 +15,9 @@ from diffusion_lab.applications.gan import (
     gradient_penalty,
     train_gan,
 )
-from diffusion_lab.applications.plain import Waves, mlp, moving_average
+from diffusion_lab.applications.plain import Waves, mlp
 from diffusion_lab.data import toy_mixture
+from diffusion_lab.training import moving_average
 from diffusion_lab.weights import drawn
 
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..checks import check_data, check_generator, check_int
-from .plain import moving_average
+from ..training import moving_average
 
 
 def discriminator_loss(real_logit: Tensor, fake_logit: Tensor) -> Tensor:

@@ -1,14 +1,11 @@
-"""What the rivals of diffusion share: a plain network, its input, and the moving average of its weights."""
+"""What the rivals of diffusion share: a plain network, and its input."""
 
 import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..checks import check_int
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def mlp(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:
@@ -41,18 +38,3 @@ class Waves(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         angle = (x[..., None] * self.frequency).flatten(1)
         return torch.cat([x, angle.sin(), angle.cos()], 1)
-
-
-def moving_average(net: nn.Module, decay: float) -> AveragedModel:
-    """The average of the weights over the last 1/(1 − decay) steps, which `update_parameters(net)` moves on.
-
-    As in `training.train`, the decay after n steps is min(decay, (1 + n)/(10 + n)): without that, a short
-    run's average would be mostly its first weights.
-    """
-
-    def update(averaged: Tensors, current: Tensors, n: Tensor | int) -> None:
-        get_ema_multi_avg_fn(min(decay, (1 + float(n)) / (10 + float(n))))(averaged, current, n)
-
-    ema = AveragedModel(net, multi_avg_fn=update, use_buffers=False)
-    ema.eval().requires_grad_(False)
-    return ema

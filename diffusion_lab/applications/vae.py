@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from ..checks import check_data, check_generator, check_int
 from ..gaussian import Gaussian, kl
-from .plain import moving_average
+from ..training import moving_average
 
 PRIOR = Gaussian(0.0, 1.0)
 AT_ONCE = 50_000  # rows that `bound` decodes together

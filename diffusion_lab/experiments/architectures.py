@@ -40,9 +40,9 @@ SEARCHED = 1149  # in the search, which is judged by the other 288
 class PictureMLP(nn.Module):
     """An MLP that gets a picture as one row of 64 numbers: what is beside what, it is not told."""
 
-    def __init__(self, width: int = 92, depth: int = 3) -> None:
+    def __init__(self, width: int = 92, depth: int = 3, num_classes: int | None = 10) -> None:
         super().__init__()
-        self.mlp, self.shape = MLP(64, width, depth, num_classes=10), (1, 8, 8)
+        self.mlp, self.shape = MLP(64, width, depth, num_classes), (1, 8, 8)
 
     def forward(self, x: Tensor, t: Reals, label: Label | None = None, drop: Tensor | None = None) -> Tensor:
         return self.mlp(x.flatten(1), t, label, drop).reshape(x.shape)

@@ -22,15 +22,13 @@ from ..applications.gan import GanRecipe, draw, train_gan
 from ..applications.plain import mlp
 from ..applications.vae import VaeRecipe, train_vae
 from ..checkpoints import FilePath
-from ..checks import Reals
-from ..layers import Label
-from ..mlp import MLP
 from ..pretrained import FOLDER
 from ..recipe import Recipe
 from ..tables import read_table, write_table
 from ..unet import TinyUNet
 from ..views import Denoiser
 from ..weights import drawn
+from .architectures import PictureMLP
 from .drawn_digits import bits_of_diffusion, bits_of_vae, measured
 from .stored import digits, trained
 
@@ -84,24 +82,13 @@ def maker(net: str, inputs: int | None, outputs: int) -> Callable[[], nn.Module]
     )  # fmt: skip
 
 
-class RowMLP(nn.Module):
-    """The MLP of Part I, which gets a picture as one row of 64 numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mlp, self.shape, self.num_classes = MLP(64, 92, 3), (1, 8, 8), None
-
-    def forward(self, x: Tensor, t: Reals, label: Label | None = None, drop: Tensor | None = None) -> Tensor:
-        return self.mlp(x.flatten(1), t, label, drop).reshape(x.shape)
-
-
 @dataclass(frozen=True)
 class Unlabelled(Recipe):
     """A recipe of Part I for digits without their labels: of a rival, too, no class is asked."""
 
     networks: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "convolutions": lambda: TinyUNet(width=16, image_size=8),
-        "MLP": RowMLP,
+        "MLP": lambda: PictureMLP(num_classes=None),
     }
 
     network: str = "convolutions"

@@ -30,24 +30,29 @@ def small_pictures(generator: torch.Generator) -> Iterator[Case]:
 
 
 def repeated(y: Tensor, k: int) -> Tensor:
+    """The mistake: pseudoinverse for adjoint."""
     return average_pool_adjoint(y, k) * k**2
 
 
 def by_the_side(y: Tensor, k: int) -> Tensor:
+    """The mistake: divided by the side of a square."""
     return average_pool_adjoint(y, k) * k
 
 
 def tiled(y: Tensor, k: int) -> Tensor:
+    """The mistake: tiled."""
     return y.repeat(1, 1, k, k) / k**2
 
 
 def in_the_corner(y: Tensor, k: int) -> Tensor:
+    """The mistake: one pixel of each square."""
     x = y.new_zeros(*y.shape[:2], k * y.shape[2], k * y.shape[3])
     x[:, :, ::k, ::k] = y
     return x
 
 
 def along_one_side(y: Tensor, k: int) -> Tensor:
+    """The mistake: mirrored."""
     return average_pool_adjoint(y, k).flip(3)
 
 

@@ -37,27 +37,33 @@ def jumps(generator: torch.Generator) -> Iterator[Case]:
 
 
 def as_variance(x_s: Tensor, s: int, t: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
+    """The mistake: variance for standard deviation."""
     keep = schedule.signal[t] / schedule.signal[s]
     return keep * x_s + (schedule.sigma[t] ** 2 - keep**2 * schedule.sigma[s] ** 2) * noise
 
 
 def from_data(x_s: Tensor, s: int, t: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
+    """The mistake: x_s taken for x_0."""
     return schedule.signal[t] * x_s + schedule.sigma[t] * noise
 
 
 def last_step(x_s: Tensor, s: int, t: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
+    """The mistake: the last step only."""
     return schedule.alpha[t].sqrt() * x_s + schedule.beta[t].sqrt() * noise
 
 
 def noise_twice(x_s: Tensor, s: int, t: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
+    """The mistake: noise counted twice."""
     return schedule.signal[t] / schedule.signal[s] * x_s + schedule.sigma[t] * noise
 
 
 def not_scaled(x_s: Tensor, s: int, t: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
+    """The mistake: data not shrunk."""
     return x_s + (schedule.sigma[t] ** 2 - schedule.sigma[s] ** 2).sqrt() * noise
 
 
 def not_shrunk_before(x_s: Tensor, s: int, t: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
+    """The mistake: old noise not shrunk."""
     keep = schedule.signal[t] / schedule.signal[s]
     return keep * x_s + (schedule.sigma[t] ** 2 - schedule.sigma[s] ** 2).sqrt() * noise
 

@@ -49,38 +49,46 @@ def of_step(t: int, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
 
 
 def variance_of_sum(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: sum for mean."""
     weight, variance = of_step(t, schedule)
     return variance + ((weight * (x0 - guess)) ** 2).flatten(1).sum(1).mean()
 
 
 def variance_of_all(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: sum for mean."""
     weight, variance = of_step(t, schedule)
     return variance + ((weight * (x0 - guess)) ** 2).sum()
 
 
 def variance_over_beta(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: beta for the posterior's variance."""
     return schedule.beta[t] + ((of_step(t, schedule)[0] * (x0 - guess)) ** 2).mean()
 
 
 def variance_of_guess(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: mistake in x_0 for that in the mean."""
     return of_step(t, schedule)[1] + ((x0 - guess) ** 2).mean()
 
 
 def variance_half_weighted(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: missing square."""
     weight, variance = of_step(t, schedule)
     return variance + weight * ((x0 - guess) ** 2).mean()
 
 
 def mistake_alone(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: mistake alone."""
     return ((of_step(t, schedule)[0] * (x0 - guess)) ** 2).mean()
 
 
 def deviations_added(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: standard deviation for variance."""
     weight, variance = of_step(t, schedule)
     return variance + (weight * (x0 - guess)).abs().mean()
 
 
 def bias_squared(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: square of the mean for mean of the square."""
     weight, variance = of_step(t, schedule)
     return variance + (weight * (x0 - guess)).mean() ** 2
 

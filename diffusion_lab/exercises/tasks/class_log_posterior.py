@@ -35,22 +35,27 @@ def likelihoods(generator: torch.Generator) -> Iterator[Case]:
 
 
 def weights_forgotten(log_likelihood: Tensor, log_weights: Tensor, c: Tensor) -> Tensor:
+    """The mistake: weights of the classes forgotten."""
     return class_log_posterior(log_likelihood, torch.zeros_like(log_weights), c)
 
 
 def not_normalised(log_likelihood: Tensor, log_weights: Tensor, c: Tensor) -> Tensor:
+    """The mistake: not normalised."""
     return (log_likelihood + log_weights).gather(1, c[:, None])[:, 0]
 
 
 def probability(log_likelihood: Tensor, log_weights: Tensor, c: Tensor) -> Tensor:
+    """The mistake: probability for its logarithm."""
     return class_log_posterior(log_likelihood, log_weights, c).exp()
 
 
 def over_the_batch(log_likelihood: Tensor, log_weights: Tensor, c: Tensor) -> Tensor:
+    """The mistake: normalised over the batch."""
     return (log_likelihood + log_weights).log_softmax(0).gather(1, c[:, None])[:, 0]
 
 
 def underflows(log_likelihood: Tensor, log_weights: Tensor, c: Tensor) -> Tensor:
+    """The mistake: underflow."""
     joint = log_likelihood.exp() * log_weights.exp()
     return (joint / joint.sum(1, keepdim=True)).gather(1, c[:, None])[:, 0].log()
 

@@ -56,29 +56,35 @@ def guess(x_t: Tensor, eps: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
 
 
 def one_sided(x_t: Tensor, eps: Tensor, t: int, schedule: NoiseSchedule, limit: float) -> Tensor:
+    """The mistake: clipped on one side only."""
     return eps_for(guess(x_t, eps, t, schedule).clamp(max=limit), x_t, t, schedule)
 
 
 def from_zero(x_t: Tensor, eps: Tensor, t: int, schedule: NoiseSchedule, limit: float) -> Tensor:
+    """The mistake: clipped to [0, limit]."""
     return eps_for(guess(x_t, eps, t, schedule).clamp(0, limit), x_t, t, schedule)
 
 
 def to_one(x_t: Tensor, eps: Tensor, t: int, schedule: NoiseSchedule, limit: float) -> Tensor:
+    """The mistake: limit not used."""
     return eps_for(guess(x_t, eps, t, schedule).clamp(-1, 1), x_t, t, schedule)
 
 
 def with_variances(x_t: Tensor, eps: Tensor, t: int, schedule: NoiseSchedule, limit: float) -> Tensor:
+    """The mistake: variance for standard deviation."""
     signal, sigma = both(t, schedule)
     x0 = ((x_t - sigma**2 * eps) / signal).clamp(-limit, limit)
     return (x_t - signal * x0) / sigma**2
 
 
 def with_undivided(x_t: Tensor, eps: Tensor, t: int, schedule: NoiseSchedule, limit: float) -> Tensor:
+    """The mistake: not divided by signal."""
     x0 = (x_t - schedule.sigma[t] * eps).clamp(-limit, limit)
     return eps_for(x0, x_t, t, schedule)
 
 
 def unsignalled(x_t: Tensor, eps: Tensor, t: int, schedule: NoiseSchedule, limit: float) -> Tensor:
+    """The mistake: not multiplied by signal."""
     x0 = guess(x_t, eps, t, schedule).clamp(-limit, limit)
     return (x_t - x0) / schedule.sigma[t]
 

@@ -35,6 +35,7 @@ def single_times(generator: torch.Generator) -> Iterator[Case]:
 
 
 def variance_for_std(x0: Tensor, t: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
+    """The mistake: variance for standard deviation."""
     return schedule.signal[t] * x0 + schedule.sigma[t] ** 2 * noise
 
 

@@ -51,59 +51,71 @@ def two_times(t: int, s: int, schedule: NoiseSchedule) -> tuple[Tensor, Tensor, 
 
 
 def state_for_guess(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: x_t for x̂_0."""
     _, _, signal_s, sigma_s = two_times(t, s, schedule)
     return signal_s * x_t + sigma_s * eps
 
 
 def noise_kept(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: noise of time t in x_s."""
     signal, sigma, signal_s, _ = two_times(t, s, schedule)
     return signal_s * (x_t - sigma * eps) / signal + sigma * eps
 
 
 def signal_kept(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: signal of time t in x_s."""
     _, sigma, _, sigma_s = two_times(t, s, schedule)
     return x_t - sigma * eps + sigma_s * eps
 
 
 def undivided(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: not divided by signal."""
     _, sigma, signal_s, sigma_s = two_times(t, s, schedule)
     return signal_s * (x_t - sigma * eps) + sigma_s * eps
 
 
 def swapped(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: signal and sigma swapped."""
     signal, sigma, signal_s, sigma_s = two_times(t, s, schedule)
     return sigma_s * (x_t - sigma * eps) / signal + signal_s * eps
 
 
 def squared_at_s(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: variance for standard deviation."""
     signal, sigma, signal_s, sigma_s = two_times(t, s, schedule)
     return signal_s * (x_t - sigma * eps) / signal + sigma_s**2 * eps
 
 
 def squared_twice(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: variance for standard deviation."""
     signal, sigma, signal_s, sigma_s = two_times(t, s, schedule)
     return signal_s * (x_t - sigma**2 * eps) / signal + sigma_s**2 * eps
 
 
 def unrooted(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: alpha_bar for its square root."""
     signal, sigma, signal_s, sigma_s = two_times(t, s, schedule)
     return signal_s**2 * (x_t - sigma * eps) / signal**2 + sigma_s * eps
 
 
 def backwards(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: t and s swapped."""
     return ddim_step(x_t, eps, s, t, schedule)
 
 
 def neighbour(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: a step of one, whatever s is."""
     return ddim_step(x_t, eps, t, t - 1, schedule)
 
 
 def guess_only(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: noise left out."""
     signal, sigma, signal_s, _ = two_times(t, s, schedule)
     return signal_s * (x_t - sigma * eps) / signal
 
 
 def minus_noise(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: minus for plus."""
     signal, sigma, signal_s, sigma_s = two_times(t, s, schedule)
     return signal_s * (x_t - sigma * eps) / signal - sigma_s * eps
 

@@ -67,6 +67,7 @@ def step_with(
 def with_last_noise(
     x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule, noise: Tensor
 ) -> Tensor:
+    """The mistake: noise in the last step."""
     alpha, beta, sigma = strided(t, s, schedule)
     return (x_t - beta / sigma * eps) / alpha.sqrt() + beta.sqrt() * noise
 
@@ -78,6 +79,7 @@ def usual(x: Tensor, eps: Tensor, alpha: Tensor, beta: Tensor, sigma: Tensor, z:
 def small_variance(
     x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule, noise: Tensor
 ) -> Tensor:
+    """The mistake: the other variance."""
     alpha, beta, sigma = strided(t, s, schedule)
     mean = (x_t - beta / sigma * eps) / alpha.sqrt()
     return mean + schedule.sigma[s] / sigma * beta.sqrt() * noise
@@ -86,11 +88,13 @@ def small_variance(
 def noise_of_time_s(
     x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule, noise: Tensor
 ) -> Tensor:
+    """The mistake: noise of time s for that of the step."""
     alpha, beta, sigma = strided(t, s, schedule)
     return (x_t - beta / sigma * eps) / alpha.sqrt() + schedule.sigma[s] * noise
 
 
 def sigma_of_s(x_t: Tensor, eps: Tensor, t: int, s: int, schedule: NoiseSchedule, noise: Tensor) -> Tensor:
+    """The mistake: alpha_bar of s for that of t."""
     alpha, beta, _ = strided(t, s, schedule)
     return usual(x_t, eps, alpha, beta, schedule.sigma[s], noise if s > 0 else 0 * noise, s)
 

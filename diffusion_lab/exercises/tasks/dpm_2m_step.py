@@ -69,6 +69,7 @@ def with_share(share: Callable[..., Tensor | float]) -> Callable[..., Tensor]:
 def old_eps(
     x_t: Tensor, x0: Tensor, x0_before: Tensor, t_before: int, t: int, s: int, schedule: NoiseSchedule
 ) -> Tensor:
+    """The mistake: eps of the guess before extrapolation."""
     log_snr = schedule.log_snr
     part = (log_snr[s] - log_snr[t]) / (log_snr[t] - log_snr[t_before]) / 2
     eps = (x_t - schedule.signal[t] * x0) / schedule.sigma[t]
@@ -78,6 +79,7 @@ def old_eps(
 def swapped(
     x_t: Tensor, x0: Tensor, x0_before: Tensor, t_before: int, t: int, s: int, schedule: NoiseSchedule
 ) -> Tensor:
+    """The mistake: signal and sigma swapped."""
     log_snr = schedule.log_snr
     ahead = x0 + (log_snr[s] - log_snr[t]) / (log_snr[t] - log_snr[t_before]) / 2 * (x0 - x0_before)
     eps = (x_t - schedule.sigma[t] * ahead) / schedule.signal[t]

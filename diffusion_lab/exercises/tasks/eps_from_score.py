@@ -43,6 +43,7 @@ def scores(generator: torch.Generator) -> Iterator[Case]:
 
 
 def along_the_last_axis(score: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: t along the last axis."""
     return -schedule.sigma[t].to(score) * score
 
 

@@ -44,46 +44,55 @@ def gaussians(generator: torch.Generator) -> Iterator[Case]:
 
 
 def gain_of_stds(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: standard deviation for variance."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return mean + signal * std / (signal * std + sigma) * (x_t - signal * mean)
 
 
 def gain_of_std(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: standard deviation for variance."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return mean + signal * std / (signal**2 * std + sigma**2) * (x_t - signal * mean)
 
 
 def gain_of_sigma(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: standard deviation for variance."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return mean + signal * std**2 / (signal**2 * std**2 + sigma) * (x_t - signal * mean)
 
 
 def mean_at_full_size(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: mean of x_0 for mean of x_t."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return mean + signal * std**2 / (signal**2 * std**2 + sigma**2) * (x_t - mean)
 
 
 def share_as_gain(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: signal forgotten in the gain."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return mean + (signal * std) ** 2 / ((signal * std) ** 2 + sigma**2) * (x_t - signal * mean)
 
 
 def gain_without_signal(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: signal forgotten in the gain."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return mean + std**2 / ((signal * std) ** 2 + sigma**2) * (x_t - signal * mean)
 
 
 def data_at_full_size(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: signal forgotten in the gain."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return mean + signal * std**2 / (std**2 + sigma**2) * (x_t - signal * mean)
 
 
 def swapped_gain(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: signal and sigma swapped."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return mean + sigma * std**2 / (sigma**2 * std**2 + signal**2) * (x_t - sigma * mean)
 
 
 def mean_left_out(x_t: Tensor, t: int, schedule: NoiseSchedule, mean: Tensor, std: float) -> Tensor:
+    """The mistake: mean left out."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return signal * std**2 / (signal**2 * std**2 + sigma**2) * (x_t - signal * mean)
 

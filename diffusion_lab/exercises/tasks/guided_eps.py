@@ -34,18 +34,22 @@ def scales(generator: torch.Generator) -> Iterator[Case]:
 
 
 def along_the_last_axis(eps_c: Tensor, eps_0: Tensor, w: float | Tensor) -> Tensor:
+    """The mistake: w along the last axis."""
     return eps_0 + w * (eps_c - eps_0)
 
 
 def plus_one(eps_c: Tensor, eps_0: Tensor, w: float | Tensor) -> Tensor:
+    """The mistake: another paper's w."""
     return guided_eps(eps_c, eps_0, torch.as_tensor(w) + 1)
 
 
 def away_from_the_class(eps_c: Tensor, eps_0: Tensor, w: float | Tensor) -> Tensor:
+    """The mistake: points away from the class."""
     return 2 * eps_0 - guided_eps(eps_c, eps_0, w)
 
 
 def swapped(eps_c: Tensor, eps_0: Tensor, w: float | Tensor) -> Tensor:
+    """The mistake: conditional and unconditional swapped."""
     return guided_eps(eps_0, eps_c, w)
 
 

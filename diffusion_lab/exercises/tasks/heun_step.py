@@ -51,33 +51,40 @@ def levels(generator: torch.Generator) -> Iterator[Case]:
 
 
 def euler(x_bar: Tensor, bar_t: float, bar_s: float, eps: Slope) -> Tensor:
+    """The mistake: Euler's step for Heun's."""
     return x_bar + (bar_s - bar_t) * eps(x_bar, bar_t)
 
 
 def not_moved(x_bar: Tensor, bar_t: float, bar_s: float, eps: Slope) -> Tensor:
+    """The mistake: second slope at the old place."""
     return x_bar + (bar_s - bar_t) * (eps(x_bar, bar_t) + eps(x_bar, bar_s)) / 2
 
 
 def old_level(x_bar: Tensor, bar_t: float, bar_s: float, eps: Slope) -> Tensor:
+    """The mistake: second slope at the old level."""
     there = eps(euler(x_bar, bar_t, bar_s, eps), bar_t)
     return x_bar + (bar_s - bar_t) * (eps(x_bar, bar_t) + there) / 2
 
 
 def no_half(x_bar: Tensor, bar_t: float, bar_s: float, eps: Slope) -> Tensor:
+    """The mistake: missing factor 1/2."""
     there = eps(euler(x_bar, bar_t, bar_s, eps), bar_s)
     return x_bar + (bar_s - bar_t) * (eps(x_bar, bar_t) + there)
 
 
 def from_the_end(x_bar: Tensor, bar_t: float, bar_s: float, eps: Slope) -> Tensor:
+    """The mistake: second step from the end of the first."""
     first = euler(x_bar, bar_t, bar_s, eps)
     return first + (bar_s - bar_t) * (eps(x_bar, bar_t) + eps(first, bar_s)) / 2
 
 
 def end_alone(x_bar: Tensor, bar_t: float, bar_s: float, eps: Slope) -> Tensor:
+    """The mistake: slope at the end alone."""
     return x_bar + (bar_s - bar_t) * eps(euler(x_bar, bar_t, bar_s, eps), bar_s)
 
 
 def upwards(x_bar: Tensor, bar_t: float, bar_s: float, eps: Slope) -> Tensor:
+    """The mistake: step in the wrong direction."""
     here = eps(x_bar, bar_t)
     there = eps(x_bar + (bar_t - bar_s) * here, bar_s)
     return x_bar + (bar_t - bar_s) * (here + there) / 2

@@ -69,6 +69,7 @@ def probed(finish: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
 
 
 def exact_trace(velocity: Callable[[Tensor], Tensor], x: Tensor, z: Tensor) -> Tensor:
+    """The mistake: exact trace for its estimate."""
     return jacobians(velocity, x).diagonal(dim1=1, dim2=2).sum(1)
 
 

@@ -65,63 +65,75 @@ def mean_by(log_weights: Tensor, y: Tensor, x_t: Tensor) -> Tensor:
 
 
 def unscaled_points(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: points not scaled by signal."""
     y = points.flatten(1)
     squares = (x_t.flatten(1)[:, None] - y).square().sum(2)
     return mean_by(-squares / (2 * schedule.sigma[t] ** 2), y, x_t)
 
 
 def scaled_answer(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: guess scaled by signal."""
     return schedule.signal[t] * ideal_denoiser(x_t, t, schedule, points)
 
 
 def without_half(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: missing factor 1/2."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     return mean_by(-squares / sigma**2, y, x_t)
 
 
 def over_sigma(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: standard deviation for variance."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     return mean_by(-squares / (2 * sigma), y, x_t)
 
 
 def by_distance(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: distance for its square."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     return mean_by(-squares.sqrt() / (2 * sigma**2), y, x_t)
 
 
 def by_mean_square(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: mean for sum."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     return mean_by(-squares / y.shape[1] / (2 * sigma**2), y, x_t)
 
 
 def over_the_batch(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: softmax over the batch."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     return ((-squares / (2 * sigma**2)).softmax(0) @ y).reshape(x_t.shape)
 
 
 def nearest(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: nearest point for average."""
     squares, _, _ = weights_of(x_t, t, schedule, points)
     return points[squares.argmin(1)]
 
 
 def farthest(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: wrong sign in the exponent."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     return mean_by(squares / (2 * sigma**2), y, x_t)
 
 
 def unstable(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: softmax without subtracting the largest."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     weights = (-squares / (2 * sigma**2)).exp()
     return (weights / weights.sum(1, keepdim=True) @ y).reshape(x_t.shape)
 
 
 def nearly_stable(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: softmax without subtracting the largest."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     weights = (-squares / (2 * sigma**2)).exp()
     return (weights / (weights.sum(1, keepdim=True) + 1e-12) @ y).reshape(x_t.shape)
 
 
 def not_normalised(x_t: Tensor, t: int, schedule: NoiseSchedule, points: Tensor) -> Tensor:
+    """The mistake: weights that do not sum to 1."""
     squares, sigma, y = weights_of(x_t, t, schedule, points)
     return ((-squares / (2 * sigma**2)).exp() @ y).reshape(x_t.shape)
 

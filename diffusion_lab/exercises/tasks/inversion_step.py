@@ -39,15 +39,18 @@ def climbs(generator: torch.Generator) -> Iterator[Case]:
 
 
 def forward_step(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: step of the forward process."""
     scale, var = transition(t, s, schedule)
     return scale * x_s + var.sqrt() * eps
 
 
 def jumped(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: x_s taken for x_0."""
     return schedule.signal[t] * x_s + schedule.sigma[t] * eps
 
 
 def downwards(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: t and s swapped."""
     return inversion_step(x_s, eps, t, s, schedule)
 
 
@@ -56,43 +59,53 @@ def guess_at(x_s: Tensor, eps: Tensor, s: int, schedule: NoiseSchedule) -> Tenso
 
 
 def noise_kept(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: noise of time s in x_t."""
     return schedule.signal[t] * guess_at(x_s, eps, s, schedule) + schedule.sigma[s] * eps
 
 
 def signal_kept(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: signal of time s in x_t."""
     return x_s - schedule.sigma[s] * eps + schedule.sigma[t] * eps
 
 
 def noise_of_t_taken_off(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: noise of time t taken off."""
     x0 = (x_s - schedule.sigma[t] * eps) / schedule.signal[s]
     return schedule.signal[t] * x0 + schedule.sigma[t] * eps
 
 
 def undivided(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: not divided by signal."""
     return schedule.signal[t] * (x_s - schedule.sigma[s] * eps) + schedule.sigma[t] * eps
 
 
 def squared(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: variance for standard deviation."""
     return schedule.signal[t] * guess_at(x_s, eps, s, schedule) + schedule.sigma[t] ** 2 * eps
 
 
 def swapped(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: signal and sigma swapped."""
     return schedule.sigma[t] * guess_at(x_s, eps, s, schedule) + schedule.signal[t] * eps
 
 
 def neighbour(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: a step of one, whatever t is."""
     return inversion_step(x_s, eps, s, s + 1, schedule)
 
 
 def guess_only(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: noise left out."""
     return schedule.signal[t] * guess_at(x_s, eps, s, schedule)
 
 
 def minus_noise(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: minus for plus."""
     return schedule.signal[t] * guess_at(x_s, eps, s, schedule) - schedule.sigma[t] * eps
 
 
 def earlier(x_s: Tensor, eps: Tensor, s: int, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: off by one in t."""
     return inversion_step(x_s, eps, s - 1, t - 1, schedule)
 
 

@@ -59,16 +59,19 @@ def with_noise(mean: Tensor, covariance: Tensor, A: Tensor, noise: float, y: Ten
 
 
 def without_width(mean: Tensor, covariance: Tensor, A: Tensor, std: float, y: Tensor) -> Tensor:
+    """The mistake: width left out of the density."""
     squared, _ = parts(covariance, A, std**2, y - A @ mean)
     return -0.5 * (squared + len(A) * math.log(2 * math.pi))
 
 
 def without_constant(mean: Tensor, covariance: Tensor, A: Tensor, std: float, y: Tensor) -> Tensor:
+    """The mistake: constant of the Gaussian left out."""
     squared, log_det = parts(covariance, A, std**2, y - A @ mean)
     return -0.5 * (squared + log_det)
 
 
 def one_constant(mean: Tensor, covariance: Tensor, A: Tensor, std: float, y: Tensor) -> Tensor:
+    """The mistake: constant for one dimension."""
     return without_constant(mean, covariance, A, std, y) - 0.5 * math.log(2 * math.pi)
 
 

@@ -52,30 +52,36 @@ def pull(log_joint: Tensor, x: Tensor, means: Tensor, stds: Tensor, power: int =
 
 
 def prior_shares(x: Tensor, means: Tensor, stds: Tensor, weights: Tensor) -> Tensor:
+    """The mistake: prior for posterior probabilities."""
     return pull(weights.log().expand(len(x), -1), x, means, stds)
 
 
 def no_normaliser(x: Tensor, means: Tensor, stds: Tensor, weights: Tensor) -> Tensor:
+    """The mistake: width left out of the density."""
     return pull(shares(x, means, stds, weights) + x.shape[1] * stds.log(), x, means, stds)
 
 
 def normaliser_of_one_axis(x: Tensor, means: Tensor, stds: Tensor, weights: Tensor) -> Tensor:
+    """The mistake: width left out of the density."""
     return pull(shares(x, means, stds, weights) + (x.shape[1] - 1) * stds.log(), x, means, stds)
 
 
 def gradient_of_density(x: Tensor, means: Tensor, stds: Tensor, weights: Tensor) -> Tensor:
+    """The mistake: gradient of the density, not of its logarithm."""
     log_joint = shares(x, means, stds, weights) - x.shape[1] / 2 * torch.log(torch.tensor(2 * torch.pi)).to(x)
     own = (means - x[:, None]) / stds[:, None] ** 2
     return (log_joint.exp()[:, :, None] * own).sum(1)
 
 
 def unstable_shares(x: Tensor, means: Tensor, stds: Tensor, weights: Tensor) -> Tensor:
+    """The mistake: softmax without subtracting the largest."""
     joint = shares(x, means, stds, weights).exp()
     own = (means - x[:, None]) / stds[:, None] ** 2
     return ((joint / joint.sum(1, keepdim=True))[:, :, None] * own).sum(1)
 
 
 def equal_weights(x: Tensor, means: Tensor, stds: Tensor, weights: Tensor) -> Tensor:
+    """The mistake: weights forgotten."""
     return pull(shares(x, means, stds, torch.ones_like(weights)), x, means, stds)
 
 

@@ -45,6 +45,7 @@ def of_pairs(k: Tensor) -> Tensor:
 
 
 def cross_without_diagonal(kernel_aa: Tensor, kernel_bb: Tensor, kernel_ab: Tensor) -> Tensor:
+    """The mistake: diagonal of the cross term left out."""
     left = kernel_ab.numel() - min(kernel_ab.shape)
     return (
         of_pairs(kernel_aa) + of_pairs(kernel_bb) - 2 * (kernel_ab.sum() - kernel_ab.diagonal().sum()) / left

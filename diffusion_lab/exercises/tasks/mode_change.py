@@ -52,51 +52,62 @@ def differ(x_t: Tensor, signal: Tensor | float, var: Tensor) -> Tensor:
 
 
 def of_first(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: probability of one mode."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return chance(x_t, signal, signal**2 * std**2 + sigma**2)
 
 
 def without_width(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: width left out of the density."""
     return differ(x_t, schedule.signal[t], schedule.sigma[t] ** 2)
 
 
 def width_kept(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: data not shrunk."""
     return differ(x_t, schedule.signal[t], std**2 + schedule.sigma[t] ** 2)
 
 
 def rooted(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: standard deviation for variance."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return differ(x_t, signal, (signal**2 * std**2 + sigma**2).sqrt())
 
 
 def modes_kept(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: means not shrunk."""
     signal, sigma = schedule.signal[t], schedule.sigma[t]
     return differ(x_t, 1.0, signal**2 * std**2 + sigma**2)
 
 
 def half_exponent(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: missing factor 2."""
     return mode_change(x_t / 2, t, schedule, std)
 
 
 def one_way(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: one way only."""
     p = of_first(x_t, t, schedule, std)
     return p * (1 - p)
 
 
 def best_guess(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: most probable mode for a draw."""
     p = of_first(x_t, t, schedule, std)
     return torch.minimum(p, 1 - p)
 
 
 def no_change(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: chance of the opposite."""
     return 1 - mode_change(x_t, t, schedule, std)
 
 
 def earlier(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: off by one in t."""
     return mode_change(x_t, t - 1, schedule, std)
 
 
 def swapped(x_t: Tensor, t: int, schedule: NoiseSchedule, std: float) -> Tensor:
+    """The mistake: signal and sigma swapped."""
     signal, sigma = schedule.sigma[t], schedule.signal[t]
     return differ(x_t, signal, signal**2 * std**2 + sigma**2)
 

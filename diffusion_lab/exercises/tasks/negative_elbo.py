@@ -52,27 +52,33 @@ def weights_of(schedule: NoiseSchedule) -> Tensor:
 
 
 def elbo_in_mean(errors: Tensor, prior: Tensor, reconstruction: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: mean for sum."""
     return prior + (weights_of(schedule) * errors[:, 2:]).mean(1) + reconstruction
 
 
 def elbo_over_T(errors: Tensor, prior: Tensor, reconstruction: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: mean for sum."""
     return prior + (weights_of(schedule) * errors[:, 2:]).sum(1) / schedule.T + reconstruction
 
 
 def elbo_simple(errors: Tensor, prior: Tensor, reconstruction: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: weights dropped."""
     return prior + errors[:, 2:].sum(1) + reconstruction
 
 
 def elbo_twice(errors: Tensor, prior: Tensor, reconstruction: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: L_0 counted twice."""
     first = 1 / (2 * schedule.beta[1] * schedule.snr[1])
     return negative_elbo(errors, prior, reconstruction, schedule) + first * errors[:, 1]
 
 
 def elbo_too_short(errors: Tensor, prior: Tensor, reconstruction: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: last step left out."""
     return prior + (weights_of(schedule) * errors[:, 2:])[:, :-1].sum(1) + reconstruction
 
 
 def elbo_shifted(errors: Tensor, prior: Tensor, reconstruction: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: off by one in t."""
     return prior + (weights_of(schedule) * errors[:, 1:-1]).sum(1) + reconstruction
 
 

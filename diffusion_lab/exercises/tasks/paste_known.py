@@ -44,24 +44,28 @@ def states(generator: torch.Generator) -> Iterator[Case]:
 def clean(
     x_t: Tensor, picture: Tensor, keep: Tensor, t: int, schedule: NoiseSchedule, noise: Tensor
 ) -> Tensor:
+    """The mistake: clean pixels in a noisy state."""
     return torch.where(keep, picture, x_t)
 
 
 def not_shrunk(
     x_t: Tensor, picture: Tensor, keep: Tensor, t: int, schedule: NoiseSchedule, noise: Tensor
 ) -> Tensor:
+    """The mistake: data not shrunk."""
     return torch.where(keep, picture + schedule.sigma[t] * noise, x_t)
 
 
 def squared(
     x_t: Tensor, picture: Tensor, keep: Tensor, t: int, schedule: NoiseSchedule, noise: Tensor
 ) -> Tensor:
+    """The mistake: variance for standard deviation."""
     return torch.where(keep, schedule.signal[t] * picture + schedule.sigma[t] ** 2 * noise, x_t)
 
 
 def one_step(
     x_t: Tensor, picture: Tensor, keep: Tensor, t: int, schedule: NoiseSchedule, noise: Tensor
 ) -> Tensor:
+    """The mistake: one step's noise."""
     known = schedule.alpha[t].sqrt() * picture + schedule.beta[t].sqrt() * noise
     return torch.where(keep, known, x_t)
 
@@ -69,6 +73,7 @@ def one_step(
 def inverted(
     x_t: Tensor, picture: Tensor, keep: Tensor, t: int, schedule: NoiseSchedule, noise: Tensor
 ) -> Tensor:
+    """The mistake: mask inverted."""
     return paste_known(x_t, picture, ~keep, t, schedule, noise)
 
 

@@ -53,6 +53,7 @@ def mass(x0: Tensor, mean: Tensor, std: float, levels: int, half: float, closed:
 
 
 def log_density(x0: Tensor, mean: Tensor, std: float, levels: int) -> Tensor:
+    """The mistake: density for probability."""
     return torch.distributions.Normal(mean, std).log_prob(x0)
 
 

@@ -85,10 +85,12 @@ def of_x_t_by_deviations(t: Tensor, schedule: NoiseSchedule) -> Tensor:
 
 
 def mean_along_last_axis(x0: Tensor, x_t: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: t along the last axis."""
     return (of_x0(t, schedule) * x0 + of_x_t(t, schedule) * x_t).to(x0.dtype)
 
 
 def mean_swapped(x0: Tensor, x_t: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: x_0 and x_t swapped."""
     return posterior_mean(x_t, x0, t, schedule)
 
 

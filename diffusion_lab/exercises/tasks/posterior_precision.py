@@ -40,30 +40,36 @@ def gap(t: int, s: int, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
 
 
 def precision_without_stretch(t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: width in x_t for width in x_s."""
     return 1 / schedule.sigma[s] ** 2 + 1 / gap(t, s, schedule)[1]
 
 
 def precision_of_standard_deviations(t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: standard deviation for variance."""
     keep, added = gap(t, s, schedule)
     return 1 / schedule.sigma[s] + (keep / added).sqrt()
 
 
 def precision_with_one_deviation(t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: standard deviation for variance."""
     keep, added = gap(t, s, schedule)
     return 1 / schedule.sigma[s] + keep / added
 
 
 def precision_with_root_of_alpha(t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: missing square."""
     keep, added = gap(t, s, schedule)
     return 1 / schedule.sigma[s] ** 2 + keep.sqrt() / added
 
 
 def variances_added(t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: variances added."""
     keep, added = gap(t, s, schedule)
     return schedule.sigma[s] ** 2 + added / keep
 
 
 def precision_of_one_step(t: int, s: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: one step's beta for the gap's."""
     return 1 / schedule.sigma[s] ** 2 + schedule.alpha[t] / schedule.beta[t]
 
 

@@ -32,6 +32,7 @@ def batches_of_times(generator: torch.Generator) -> Iterator[Case]:
 
 
 def clamped_variance(t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: zero at t = 1 replaced."""
     return posterior_variance(t.clamp(min=2), schedule)
 
 

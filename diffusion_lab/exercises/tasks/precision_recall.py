@@ -80,6 +80,7 @@ def along_wrong_axis(which: str) -> Callable[..., tuple[Tensor, Tensor]]:
 def rim_left_out(
     between: Tensor, within_real: Tensor, within_generated: Tensor, k: int
 ) -> tuple[Tensor, Tensor]:
+    """The mistake: rim left out."""
     real, generated = within_real.kthvalue(k + 1).values, within_generated.kthvalue(k + 1).values
     return shares(between < real[:, None], between < generated)
 

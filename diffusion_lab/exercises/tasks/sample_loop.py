@@ -95,6 +95,7 @@ def loop_with(
 
 
 def restarting(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Times) -> Tensor:
+    """The mistake: every step taken from x_T."""
     x = x_T
     for t, s in pairwise(times):
         x = ddim_step(x_T, network(x_T, t), t, s, schedule)
@@ -102,6 +103,7 @@ def restarting(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Ti
 
 
 def one_call(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Times) -> Tensor:
+    """The mistake: network asked only once."""
     x, eps = x_T, network(x_T, times[0])
     for t, s in pairwise(times):
         x = ddim_step(x, eps, t, s, schedule)
@@ -109,6 +111,7 @@ def one_call(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Time
 
 
 def to_the_one_before(network: Network, x_T: Tensor, schedule: NoiseSchedule, times: Times) -> Tensor:
+    """The mistake: a step of one, whatever s is."""
     x = x_T
     for t in times[:-1]:
         x = ddim_step(x, network(x, t), t, t - 1, schedule)

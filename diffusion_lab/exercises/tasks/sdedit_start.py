@@ -49,11 +49,13 @@ def started(guide: Tensor, noise: Tensor, t: int, schedule: NoiseSchedule) -> Te
 
 
 def one_later(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: off by one in t."""
     t0 = round(strength * schedule.T)
     return started(guide, noise, min(t0 + 1, schedule.T), schedule), t0
 
 
 def one_earlier(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: off by one in t."""
     t0 = round(strength * schedule.T)
     return started(guide, noise, max(t0 - 1, 0), schedule), t0
 
@@ -61,15 +63,18 @@ def one_earlier(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSc
 def without_noise(
     guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule
 ) -> tuple[Tensor, int]:
+    """The mistake: noise left out."""
     return sdedit_start(guide, 0 * noise, strength, schedule)
 
 
 def whole_guide(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: data not shrunk."""
     t0 = round(strength * schedule.T)
     return guide + schedule.sigma[t0] * noise, t0
 
 
 def whole_noise(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: noise not scaled."""
     t0 = round(strength * schedule.T)
     return schedule.signal[t0] * guide + noise, t0
 
@@ -77,30 +82,36 @@ def whole_noise(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSc
 def squared_noise(
     guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule
 ) -> tuple[Tensor, int]:
+    """The mistake: variance for standard deviation."""
     t0 = round(strength * schedule.T)
     return schedule.signal[t0] * guide + schedule.sigma[t0] ** 2 * noise, t0
 
 
 def unrooted(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: alpha_bar for its square root."""
     t0 = round(strength * schedule.T)
     return schedule.alpha_bar[t0] * guide + schedule.sigma[t0] * noise, t0
 
 
 def one_step(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: alpha for alpha_bar."""
     t0 = round(strength * schedule.T)
     return schedule.alpha[t0].sqrt() * guide + schedule.beta[t0].sqrt() * noise, t0
 
 
 def swapped(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: signal and sigma swapped."""
     return sdedit_start(noise, guide, strength, schedule)
 
 
 def other_end(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: strength from the wrong end."""
     t0 = schedule.T - round(strength * schedule.T)
     return started(guide, noise, t0, schedule), t0
 
 
 def cut(guide: Tensor, noise: Tensor, strength: float, schedule: NoiseSchedule) -> tuple[Tensor, int]:
+    """The mistake: rounded down."""
     t0 = int(strength * schedule.T)
     return started(guide, noise, t0, schedule), t0
 

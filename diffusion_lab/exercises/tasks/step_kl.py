@@ -49,31 +49,37 @@ def parts(x0: Tensor, guess: Tensor, t: int, schedule: NoiseSchedule) -> tuple[T
 
 
 def kl_in_mean(x0: Tensor, guess: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: mean for sum."""
     squares, variance = parts(x0, guess, t, schedule)
     return squares.mean(1) / (2 * variance)
 
 
 def kl_of_batch(x0: Tensor, guess: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: batch summed away."""
     squares, variance = parts(x0, guess, t, schedule)
     return squares.sum() / (2 * variance)
 
 
 def kl_with_beta(x0: Tensor, guess: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: beta for the posterior's variance."""
     return parts(x0, guess, t, schedule)[0].sum(1) / (2 * schedule.beta[t])
 
 
 def kl_large(x0: Tensor, guess: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: beta for the posterior's variance."""
     squares, variance = parts(x0, guess, t, schedule)
     ratio = variance / schedule.beta[t]
     return squares.sum(1) / (2 * schedule.beta[t]) + squares.shape[1] * (ratio - 1 - ratio.log()) / 2
 
 
 def kl_with_deviation(x0: Tensor, guess: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: standard deviation for variance."""
     squares, variance = parts(x0, guess, t, schedule)
     return squares.sum(1) / (2 * variance.sqrt())
 
 
 def kl_of_points(x0: Tensor, guess: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: distance of x_0 for that of the means."""
     variance = parts(x0, guess, t, schedule)[1]
     return ((x0 - guess) ** 2).flatten(1).sum(1) / (2 * variance)
 

@@ -57,11 +57,13 @@ def whole_exponent_in_both(u: Tensor, beta_min: float, beta_max: float) -> tuple
 
 
 def variance_of_path(u: Tensor, beta_min: float, beta_max: float) -> tuple[Tensor, Tensor]:
+    """The mistake: variance for standard deviation."""
     signal, sigma = vp_path(u, beta_min, beta_max)
     return signal, sigma**2
 
 
 def swapped_path(u: Tensor, beta_min: float, beta_max: float) -> tuple[Tensor, Tensor]:
+    """The mistake: signal and sigma swapped."""
     signal, sigma = vp_path(u, beta_min, beta_max)
     return sigma, signal
 

@@ -66,51 +66,61 @@ def rows(x_t: Tensor, t: Tensor, schedule: NoiseSchedule) -> tuple[Tensor, Tenso
 
 
 def with_variance(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: variance for standard deviation."""
     signal, sigma = rows(x_t, t, schedule)
     return (x_t - sigma**2 * eps) / signal
 
 
 def over_alpha_bar(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: alpha_bar for its square root."""
     signal, sigma = rows(x_t, t, schedule)
     return (x_t - sigma * eps) / signal**2
 
 
 def both_unrooted(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: missing square root."""
     signal, sigma = rows(x_t, t, schedule)
     return (x_t - sigma**2 * eps) / signal**2
 
 
 def undivided(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: not divided by signal."""
     _, sigma = rows(x_t, t, schedule)
     return x_t - sigma * eps
 
 
 def multiplied(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: multiplied by signal, not divided."""
     signal, sigma = rows(x_t, t, schedule)
     return (x_t - sigma * eps) * signal
 
 
 def early_bracket(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: brackets forgotten."""
     signal, sigma = rows(x_t, t, schedule)
     return x_t - sigma * eps / signal
 
 
 def late_bracket(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: brackets forgotten."""
     signal, sigma = rows(x_t, t, schedule)
     return x_t / signal - sigma * eps
 
 
 def noise_added(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: noise added, not taken away."""
     signal, sigma = rows(x_t, t, schedule)
     return (x_t + sigma * eps) / signal
 
 
 def swapped_rows(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: signal and sigma swapped."""
     signal, sigma = rows(x_t, t, schedule)
     return (x_t - signal * eps) / sigma
 
 
 def last_axis(x_t: Tensor, eps: Tensor, t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: t along the last axis."""
     return (x_t - schedule.sigma[t].to(x_t) * eps) / schedule.signal[t].to(x_t)
 
 

@@ -50,36 +50,43 @@ def both(t: int, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
 
 
 def of_unit_total(v: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: right on variance-preserving schedules only."""
     signal, sigma = both(t, schedule)
     return signal * x_t - sigma * v
 
 
 def over_root(v: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: standard deviation for variance."""
     signal, sigma = both(t, schedule)
     return (signal * x_t - sigma * v) / (signal**2 + sigma**2).sqrt()
 
 
 def eps_of_v(v: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: noise for data."""
     signal, sigma = both(t, schedule)
     return (sigma * x_t + signal * v) / (signal**2 + sigma**2)
 
 
 def with_plus(v: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: plus for minus."""
     signal, sigma = both(t, schedule)
     return (signal * x_t + sigma * v) / (signal**2 + sigma**2)
 
 
 def swapped_v(v: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: signal and sigma swapped."""
     signal, sigma = both(t, schedule)
     return (sigma * x_t - signal * v) / (signal**2 + sigma**2)
 
 
 def of_straight_path(v: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: velocity of the straight path."""
     signal, sigma = both(t, schedule)
     return (x_t - sigma * v) / (signal + sigma)
 
 
 def v_as_eps(v: Tensor, x_t: Tensor, t: int, schedule: NoiseSchedule) -> Tensor:
+    """The mistake: v taken for eps."""
     signal, sigma = both(t, schedule)
     return (x_t - sigma * v) / signal
 
